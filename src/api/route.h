@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Routes
+ *
+ * What a path means, by table: whose API it belongs to, which methods it has, and how it is answered. Pure.
+ */
+
+#include "base/str.h"
+#include "http/h1.h"
+
+enum api_family {
+    API_OLLAMA,    /* errors are {"error":"text"} */
+    API_OPENAI,    /* {"error":{"message","type","param","code"}} */
+    API_ANTHROPIC, /* {"type":"error","error":{"type","message"}} */
+};
+
+enum api_route_id {
+    ROUTE_ROOT,       /* / */
+    ROUTE_VERSION,
+    ROUTE_TAGS,
+    ROUTE_PS,
+    ROUTE_SHOW,
+    ROUTE_GENERATE,
+    ROUTE_CHAT,
+    ROUTE_EMBED,
+    ROUTE_EMBEDDINGS,
+    ROUTE_V1_CHAT,
+    ROUTE_V1_COMPLETIONS,
+    ROUTE_V1_EMBEDDINGS,
+    ROUTE_V1_RESPONSES,
+    ROUTE_V1_MESSAGES,
+    ROUTE_V1_MODELS,
+    N_ROUTES
+};
+
+enum api_work {
+    API_LOCAL,     /* the gateway answers */
+    API_MERGED,    /* every node is asked, the answers are merged */
+    API_METADATA,  /* one node that has the model, at once: never waits for a load */
+    API_INFERENCE, /* one node that has the model; may wait for a load and for a slot */
+};
+
+struct api_route {
+    enum api_route_id id;
+    struct str path;      /* also its label in metrics and logs */
+    unsigned methods;     /* of enum h1_method */
+    enum api_family family;
+    enum api_work work;
+    bool streams_by_default; /* without "stream" in the body */
+};
+
+const struct api_route *api_route_get(enum api_route_id id);
+
+enum {
+    API_ROUTE_NOT_FOUND = 1,
+    API_ROUTE_REDIRECT = 2,   /* the path with one trailing slash less is a route: answer 301 (GET) or 307, as Ollama does */
+};
+
+/**
+ * api_route_find() - the route of a path, exactly as spelled
+ *
+ * Case, "//", "%2e" and the like do not match anything, so no spelling reaches a route around a rule for it.
+ *
+ * Return: 0 and *ret_route; API_ROUTE_REDIRECT and *ret_route; API_ROUTE_NOT_FOUND.
+ */
+MUST_USE int api_route_find(struct str path, const struct api_route **ret_route);
+
+/* The family whose error shape fits a path that may not be a route: /v1/messages, /v1/..., else Ollama's. */
+enum api_family api_family_of_path(struct str path);
+
+/* "GET, HEAD" for the Allow field; written to @out. Return: @out. */
+const char *api_allow(unsigned methods, char out[static 64]);

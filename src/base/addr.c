@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/addr.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static int put_host(struct str host, struct addr *ret)
+{
+    if (host.len >= sizeof(ret->host))
+        return -EINVAL;
+    for (size_t i = 0; i < host.len; i++)
+        if ((unsigned char)host.s[i] <= ' ' || (unsigned char)host.s[i] >= 0x7f ||
+            strchr("/?#@[]\\\"'<>", host.s[i]) != NULL)
+            return -EINVAL;
+    if (host.len > 0)
+        memcpy(ret->host, host.s, host.len);
+    ret->host[host.len] = '\0';
+    return 0;
+}
+
+static int put_port(struct str text, struct addr *ret)
+{
+    uint64_t port;
+
+    if (str_to_u64(text, &port) < 0 || port > UINT16_MAX)
+        return -EINVAL;
+    ret->port = (uint16_t)port;
+    return 0;
+}
+
+/* "[v6]" or "[v6]:port" */
+static int parse_bracketed(struct str text, struct addr *ret)
+{
+    size_t close = str_find(text, ']');
+    struct str rest = str_from(text, close + 1);
+    struct str host = str_from(str_head(text, close), 1);
+
+    if (close == text.len || host.len == 0 || put_host(host, ret) < 0)
+        return -EINVAL;
+    if (rest.len == 0)
+        return 0;
+    return rest.s[0] == ':' ? put_port(str_from(rest, 1), ret) : -EINVAL;
+}
+
+int addr_parse(struct str text, uint16_t default_port, struct addr *ret_addr)
+{
+    struct addr a = {.port = default_port};
+    size_t colon = str_find(text, ':');
+    int r;
+
+    if (text.len == 0)
+        return -EINVAL;
+    if (text.s[0] == '[') {
+        r = parse_bracketed(text, &a);
+    } else if (colon < text.len && str_find(str_from(text, colon + 1), ':') < text.len - colon - 1) {
+        r = put_host(text, &a); /* two colons and no brackets: a bare IPv6 literal */
+    } else {
+        r = put_host(str_head(text, colon), &a);
+        if (r == 0 && colon < text.len)
+            r = put_port(str_from(text, colon + 1), &a);
+    }
+    if (r < 0)
+        return r;
+    *ret_addr = a;
+    return 0;
+}
+
+bool addr_is_loopback(const struct addr *a)
+{
+    struct str host = str_of(a->host);
+
+    return str_starts(host, STR("127.")) || str_eq(host, STR("::1")) ||
+           str_eq_nocase(host, STR("localhost"));
+}
+
+const char *addr_print(const struct addr *a, char out[static 280])
+{
+    bool is_v6 = strchr(a->host, ':') != NULL;
+
+    (void)snprintf(out, 280, is_v6 ? "[%s]:%u" : "%s:%u", a->host, a->port);
+    return out;
+}
+
+/* Scheme into @ret, rest into *text; without one, http and *has_scheme false. */
+static int take_scheme(struct str *text, struct url *ret, bool *ret_has_scheme)
+{
+    size_t at = str_search(*text, STR("://"));
+
+    *ret_has_scheme = at < text->len;
+    if (!*ret_has_scheme)
+        return (void)snprintf(ret->scheme, sizeof(ret->scheme), "http"), 0;
+    if (!str_eq_nocase(str_head(*text, at), STR("http")))
+        return -EPROTONOSUPPORT;
+    (void)snprintf(ret->scheme, sizeof(ret->scheme), "http");
+    *text = str_from(*text, at + 3);
+    return 0;
+}
+
+/* OLLAMA_HOST is a server's bind address as well; as a destination "all addresses" means this machine. */
+static void bind_to_destination(struct addr *a)
+{
+    if (a->host[0] == '\0' || strcmp(a->host, "0.0.0.0") == 0)
+        (void)snprintf(a->host, sizeof(a->host), "127.0.0.1");
+    else if (strcmp(a->host, "::") == 0)
+        (void)snprintf(a->host, sizeof(a->host), "::1");
+}
+
+int url_parse_node(struct str text, struct url *ret_url)
+{
+    struct url u = {0};
+    bool has_scheme;
+    size_t slash;
+    struct str path;
+    int r;
+
+    text = str_trim(text);
+    while (text.len > 0 && (text.s[0] == '"' || text.s[0] == '\''))
+        text = str_from(text, 1);
+    while (text.len > 0 && (text.s[text.len - 1] == '"' || text.s[text.len - 1] == '\''))
+        text.len--;
+    text = str_trim(text);
+    r = take_scheme(&text, &u, &has_scheme);
+    if (r < 0)
+        return r;
+    slash = str_find(text, '/');
+    path = str_from(text, slash);
+    while (path.len > 0 && path.s[path.len - 1] == '/')
+        path.len--;
+    if (path.len >= sizeof(u.path) || str_find(path, '?') < path.len || str_find(path, '#') < path.len)
+        return -EINVAL;
+    for (size_t i = 0; i < path.len; i++)
+        if ((unsigned char)path.s[i] <= ' ' || (unsigned char)path.s[i] >= 0x7f)
+            return -EINVAL;
+    if (path.len > 0)
+        memcpy(u.path, path.s, path.len);
+    r = addr_parse(str_head(text, slash), has_scheme ? 80 : 11434, &u.addr);
+    if (r < 0 || u.addr.port == 0)
+        return -EINVAL;
+    bind_to_destination(&u.addr);
+    *ret_url = u;
+    return 0;
+}

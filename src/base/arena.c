@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/arena.h"
+
+#include <stdalign.h>
+
+#define ARENA_CHUNK 2032 /* with malloc's header, 2 KiB */
+
+struct arena_chunk {
+    alignas(max_align_t) struct arena_chunk *next;
+};
+
+void arena_init(struct arena *a, size_t max)
+{
+    *a = (struct arena){.max = max};
+}
+
+void arena_fini(struct arena *a)
+{
+    struct arena_chunk *chunk = a->chunks;
+
+    while (chunk != NULL) {
+        struct arena_chunk *next = chunk->next;
+
+        free(chunk);
+        chunk = next;
+    }
+    *a = (struct arena){.max = a->max};
+}
+
+static int add_chunk(struct arena *a, size_t n)
+{
+    size_t size = n + sizeof(struct arena_chunk);
+    struct arena_chunk *chunk;
+
+    if (size < ARENA_CHUNK)
+        size = ARENA_CHUNK;
+    if (size > a->max - a->used)
+        return -1;
+    chunk = malloc(size);
+    if (chunk == NULL)
+        return -1;
+    chunk->next = a->chunks;
+    a->chunks = chunk;
+    a->at = (char *)(chunk + 1);
+    a->end = (char *)chunk + size;
+    a->used += size;
+    return 0;
+}
+
+void *arena_alloc(struct arena *a, size_t n)
+{
+    const size_t align = alignof(max_align_t);
+    void *at;
+
+    if (n > a->max)
+        return NULL;
+    n = (n + align - 1) & ~(align - 1);
+    if ((size_t)(a->end - a->at) < n && add_chunk(a, n) < 0)
+        return NULL;
+    at = a->at;
+    a->at += n;
+    return at;
+}
+
+struct str arena_dup(struct arena *a, struct str bytes)
+{
+    char *copy = arena_alloc(a, bytes.len + 1);
+
+    if (copy == NULL)
+        return STR_NULL;
+    if (bytes.len > 0)
+        memcpy(copy, bytes.s, bytes.len);
+    copy[bytes.len] = '\0';
+    return str_make(copy, bytes.len);
+}
