@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Commands
+ *
+ * One file per command; main.c has the table. A command gets the arguments behind its name (argv[0] is the name) and returns the exit code.
+ */
+
+enum {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_UNREACHABLE = 3,
+    EXIT_REFUSED = 4,
+    EXIT_INTERRUPTED = 130,
+};
+
+int cli_serve(int argc, char **argv);
+int cli_sim(int argc, char **argv);
+int cli_version(int argc, char **argv);

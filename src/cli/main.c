@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/cli.h"
+
+#include <signal.h>
+
+#include "base/str.h"
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *text;
+} commands[] = {
+    {"serve", cli_serve, "run the gateway"},
+    {"sim", cli_sim, "run a simulated Ollama node"},
+    {"version", cli_version, "print the version"},
+};
+
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void print_help(FILE *out)
+{
+    (void)fprintf(out, "chasqui carries messages between applications and a fleet of Ollama nodes.\n\n"
+                       "Usage: chasqui COMMAND [OPTION]...\n\nCommands:\n");
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        (void)fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].text);
+    (void)fprintf(out, "\n`chasqui COMMAND --help` tells the options of a command.\n");
+}
+
+int cli_version(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    (void)printf("chasqui %s\n", CHASQUI_VERSION);
+    return EXIT_DONE;
+}
+
+int main(int argc, char **argv)
+{
+    struct str name = str_of(argc > 1 ? argv[1] : "");
+
+    /* A peer that closes early is an error of that write, not the end of the process. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (str_eq(name, str_of(commands[i].name)))
+            return commands[i].run(argc - 1, argv + 1);
+    if (str_eq(name, STR("--version")) || str_eq(name, STR("-v")))
+        return cli_version(argc - 1, argv + 1);
+    if (str_eq(name, STR("--help")) || str_eq(name, STR("-h")) || str_eq(name, STR("help"))) {
+        print_help(stdout);
+        return EXIT_DONE;
+    }
+    if (name.len > 0)
+        (void)fprintf(stderr, "chasqui: no command `%s'\n\n", name.s);
+    print_help(stderr);
+    return EXIT_USAGE;
+}
