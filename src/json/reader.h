@@ -62,12 +62,28 @@ MUST_USE int json_next(struct json_reader *r, struct json_token *ret_token);
 /**
  * json_skip() - pass over the value that is next
  *
- * To be called where a value is expected (behind a key, or where the next array element may begin). Checks syntax as json_next() does.
- * @ret_raw, if not NULL, is the value's text.
+ * To be called where a value is expected (behind a key, or where the next array element may begin; -EX_JSON_SYNTAX when none
+ * does). Checks syntax as json_next() does. @ret_raw, if not NULL, is the value's text.
  *
  * Return: as json_next().
  */
 MUST_USE int json_skip(struct json_reader *r, struct str *ret_raw);
+
+/* Passes over the rest of the container whose begin was read last (or whose content is being read). Return: as json_next(). */
+MUST_USE int json_leave(struct json_reader *r);
+
+enum {
+    JSON_LAST = 1,
+};
+
+/**
+ * json_element() - whether an array has one more element
+ *
+ * To be called behind JSON_ARRAY_BEGIN or behind an element. On 0 json_next() or json_skip() takes the element.
+ *
+ * Return: 0 a value comes; JSON_LAST the end of the array was read; else as json_next().
+ */
+MUST_USE int json_element(struct json_reader *r);
 
 static inline size_t json_offset(const struct json_reader *r)
 {
@@ -87,7 +103,8 @@ bool json_key_is(const struct json_token *key, struct str name);
 /**
  * json_decode() - the text of a string or key
  * @t:    JSON_STRING or JSON_KEY
- * @out:  appended to; escapes resolved to UTF-8, lone surrogates to U+FFFD, as Go has it
+ * @out:  appended to, unchanged on failure; escapes resolved to UTF-8, lone surrogates to U+FFFD, as Go has it. Bytes that
+ *        are not UTF-8 are copied as they are
  *
  * Return: 0; -ENOBUFS, -ENOMEM.
  */

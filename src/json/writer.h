@@ -37,7 +37,7 @@ void json_key_str(struct json_writer *w, struct str name);  /* any text */
 void json_str(struct json_writer *w, struct str text);      /* escaped: quotes, backslash, controls; invalid UTF-8 becomes U+FFFD */
 void json_u64(struct json_writer *w, uint64_t value);
 void json_i64(struct json_writer *w, int64_t value);
-void json_double(struct json_writer *w, double value, int decimals);
+void json_double(struct json_writer *w, double value, int decimals); /* 0..17 decimals; null for what is not finite */
 void json_bool(struct json_writer *w, bool value);
 void json_null(struct json_writer *w);
 void json_raw(struct json_writer *w, struct str value);     /* one whole JSON value, copied as it is */
