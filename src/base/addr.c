@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/addr.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -16,6 +17,27 @@ static int put_host(struct str host, struct addr *ret)
         memcpy(ret->host, host.s, host.len);
     ret->host[host.len] = '\0';
     return 0;
+}
+
+/* "::1", "fe80::1%eth0" */
+static bool is_v6_literal(const char *host)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+    size_t n = strcspn(host, "%");
+
+    if (n >= sizeof(text))
+        return false;
+    memcpy(text, host, n);
+    text[n] = '\0';
+    return inet_pton(AF_INET6, text, &address) == 1;
+}
+
+static int put_v6(struct str host, struct addr *ret)
+{
+    int r = put_host(host, ret);
+
+    return r == 0 && !is_v6_literal(ret->host) ? -EINVAL : r;
 }
 
 static int put_port(struct str text, struct addr *ret)
@@ -35,7 +57,7 @@ static int parse_bracketed(struct str text, struct addr *ret)
     struct str rest = str_from(text, close + 1);
     struct str host = str_from(str_head(text, close), 1);
 
-    if (close == text.len || host.len == 0 || put_host(host, ret) < 0)
+    if (close == text.len || put_v6(host, ret) < 0)
         return -EINVAL;
     if (rest.len == 0)
         return 0;
@@ -52,8 +74,9 @@ int addr_parse(struct str text, uint16_t default_port, struct addr *ret_addr)
         return -EINVAL;
     if (text.s[0] == '[') {
         r = parse_bracketed(text, &a);
-    } else if (colon < text.len && str_find(str_from(text, colon + 1), ':') < text.len - colon - 1) {
-        r = put_host(text, &a); /* two colons and no brackets: a bare IPv6 literal */
+    } else if (colon < text.len &&
+               str_find(str_from(text, colon + 1), ':') < text.len - colon - 1) {
+        r = put_v6(text, &a); /* two colons and no brackets: a bare IPv6 literal */
     } else {
         r = put_host(str_head(text, colon), &a);
         if (r == 0 && colon < text.len)
@@ -67,10 +90,14 @@ int addr_parse(struct str text, uint16_t default_port, struct addr *ret_addr)
 
 bool addr_is_loopback(const struct addr *a)
 {
-    struct str host = str_of(a->host);
+    struct in6_addr v6;
+    struct in_addr v4;
 
-    return str_starts(host, STR("127.")) || str_eq(host, STR("::1")) ||
-           str_eq_nocase(host, STR("localhost"));
+    if (inet_pton(AF_INET, a->host, &v4) == 1)
+        return ntohl(v4.s_addr) >> 24 == 127;
+    if (inet_pton(AF_INET6, a->host, &v6) == 1)
+        return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
+    return str_eq_nocase(str_of(a->host), STR("localhost"));
 }
 
 const char *addr_print(const struct addr *a, char out[static 280])
@@ -126,7 +153,8 @@ int url_parse_node(struct str text, struct url *ret_url)
     path = str_from(text, slash);
     while (path.len > 0 && path.s[path.len - 1] == '/')
         path.len--;
-    if (path.len >= sizeof(u.path) || str_find(path, '?') < path.len || str_find(path, '#') < path.len)
+    if (path.len >= sizeof(u.path) || str_find(path, '?') < path.len ||
+        str_find(path, '#') < path.len)
         return -EINVAL;
     for (size_t i = 0; i < path.len; i++)
         if ((unsigned char)path.s[i] <= ' ' || (unsigned char)path.s[i] >= 0x7f)

@@ -14,10 +14,11 @@ struct addr {
     uint16_t port;
 };
 
-/* "127.0.0.1:11435", "[::1]:80", ":8080", "localhost" (with @default_port). Return: 0, -EINVAL. */
+/* "127.0.0.1:11435", "[::1]:80", ":8080", "localhost" (with @default_port). A host with colons is an
+ * IPv6 literal or -EINVAL. Return: 0, -EINVAL. */
 MUST_USE int addr_parse(struct str text, uint16_t default_port, struct addr *ret_addr);
 
-/* Whether only this machine can reach it: 127/8, ::1, localhost. */
+/* Whether only this machine can reach it: 127/8, ::1, localhost; not a name that only looks so. */
 bool addr_is_loopback(const struct addr *a);
 
 /* "host:port" with brackets where needed, into @out, NUL-terminated. Return: @out. */

@@ -29,13 +29,15 @@ void arena_fini(struct arena *a)
 
 static int add_chunk(struct arena *a, size_t n)
 {
-    size_t size = n + sizeof(struct arena_chunk);
+    size_t left = a->max - a->used;
+    size_t size;
     struct arena_chunk *chunk;
 
-    if (size < ARENA_CHUNK)
-        size = ARENA_CHUNK;
-    if (size > a->max - a->used)
+    if (__builtin_add_overflow(n, sizeof(struct arena_chunk), &size) || size > left)
         return -1;
+    /* The last chunk takes what the maximum leaves. */
+    if (size < ARENA_CHUNK)
+        size = ARENA_CHUNK < left ? ARENA_CHUNK : left;
     chunk = malloc(size);
     if (chunk == NULL)
         return -1;
@@ -52,10 +54,10 @@ void *arena_alloc(struct arena *a, size_t n)
     const size_t align = alignof(max_align_t);
     void *at;
 
-    if (n > a->max)
+    if (n > a->max || n > SIZE_MAX - align)
         return NULL;
     n = (n + align - 1) & ~(align - 1);
-    if ((size_t)(a->end - a->at) < n && add_chunk(a, n) < 0)
+    if ((a->at == NULL || (size_t)(a->end - a->at) < n) && add_chunk(a, n) < 0)
         return NULL;
     at = a->at;
     a->at += n;

@@ -24,7 +24,7 @@ int buf_reserve(struct buf *b, size_t n)
     if (need <= b->cap)
         return 0;
     while (cap < need)
-        cap *= 2;
+        cap = cap > b->max / 2 ? b->max : cap * 2;
     if (cap > b->max)
         cap = b->max;
     data = realloc(b->data, cap);

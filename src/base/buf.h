@@ -36,7 +36,7 @@ static inline struct str buf_str(const struct buf *b)
 /* Makes room for @n more bytes. Return: 0, -ENOBUFS beyond the maximum, -ENOMEM. */
 MUST_USE int buf_reserve(struct buf *b, size_t n);
 
-/* Appends. Return: as buf_reserve(). */
+/* Appends; @bytes must not lie in @b itself. buf_printf() needs room for one byte more than it adds. Return: as buf_reserve(). */
 MUST_USE int buf_put(struct buf *b, struct str bytes);
 MUST_USE int buf_put_char(struct buf *b, char c);
 MUST_USE int buf_printf(struct buf *b, const char *format, ...) PRINTF(2, 3);
