@@ -55,10 +55,13 @@ struct retry_settings {
     double jitter;          /* 0.5: the delay is multiplied with U(1 - jitter, 1 + jitter) */
 };
 
+/* A node that asks for a longer wait (Retry-After) is not waited for: its answer is passed on. */
+#define RETRY_MAX_WAIT_NS (60 * NSEC_PER_SEC)
+
 /* Of one exchange, {0} at its start. */
 struct retry_state {
     unsigned n_retries;     /* made so far, free ones not counted */
-    unsigned n_by_outcome[N_CALL_OUTCOMES];
+    unsigned n_by_outcome[N_CALL_OUTCOMES]; /* of them, and free ones, by what made them necessary */
 };
 
 struct retry_question {
@@ -86,7 +89,7 @@ struct retry_answer {
  * @rng:    for jitter
  *
  * The delay before retry k is min(base 2^(k-1), max) x U(1-j, 1+j); none when another node is idle; exactly retry_after_ns where given
- * and no other node is idle. No retry that would begin at or after the deadline.
+ * and no other node is idle. No retry that would begin at or after the deadline. A second stale connection counts as a reset.
  */
 struct retry_answer retry_decide(const struct retry_settings *settings, struct retry_state *state,
                                  const struct retry_question *question, struct rng *rng);
