@@ -22,8 +22,11 @@ struct guard {
 MUST_USE int guard_init(struct guard *g, struct str origins, struct str hostname);
 void guard_fini(struct guard *g);
 
+/* The first entry of @origins that no origin can match, having neither a scheme nor a wildcard (Ollama does not start with one); else empty. */
+struct str guard_find_bad_origin(struct str origins);
+
 /* Defaults: http and https on localhost, 127.0.0.1, [::1], 0.0.0.0 with any port, and app://, file://, tauri://, vscode-webview://, vscode-file://
- * with anything behind. */
+ * with anything behind. Configured entries match without regard to case; "*" alone lets every origin in, and nothing else "null". */
 bool guard_allows_origin(const struct guard *g, struct str origin);
 
 /* Whether @host (a Host field, maybe with port) may reach a loopback listener: empty, localhost, this machine's name, *.localhost, *.local,
