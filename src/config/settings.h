@@ -50,9 +50,9 @@ enum setting_type {
     SETTING_DURATION, /* nsec_t: 250ms, 5s, 2m, 1h, 1.5s, 0; or one of the choices (setting_none) */
     SETTING_SIZE,     /* uint64_t: 512B, 64KiB, 1GiB, 10MB, 0; or one of the choices */
     SETTING_STRING,   /* char *, on the heap; never NULL, "" without a default */
-    SETTING_STRINGS,  /* struct strings: [a, b] or one scalar; as text "a,b". With choices: only those words */
-    SETTING_ENUM,     /* int (or an enum): one of the choices */
-    SETTING_OBJECTS,  /* struct setting_objects: [{...}, {...}], see struct setting_shape */
+    SETTING_STRINGS, /* struct strings: [a, b] or one scalar; as text "a,b". With choices: only those words */
+    SETTING_ENUM,    /* int (or an enum): one of the choices */
+    SETTING_OBJECTS, /* struct setting_objects: [{...}, {...}], see struct setting_shape */
 };
 
 /* A word that stands for a value. An array of them ends with a NULL name. */
@@ -84,19 +84,20 @@ struct setting_objects {
 struct setting_shape;
 
 struct setting {
-    const char *key;  /* "timeouts.connect"; in a shape "url". NULL: a flag only, never in a file */
+    const char *key; /* "timeouts.connect"; in a shape "url". NULL: a flag only, never in a file */
     enum setting_type type;
-    size_t offset;    /* in the room's target, or in the object */
-    const char *def;  /* as in a file, lists as "a,b"; NULL: 0, false, "", empty, the first choice */
-    double min;       /* range of the value in the unit of its C type (ns, bytes, 0.1); of a string its length; of a list its items. */
+    size_t offset;   /* in the room's target, or in the object */
+    const char *def; /* as in a file, lists as "a,b"; NULL: 0, false, "", empty, the first choice */
+    double
+        min; /* range of the value in the unit of its C type (ns, bytes, 0.1); of a string its length; of a list its items. */
     double max;       /* Both 0: any. Only max 0: no upper bound. Choices are not checked. */
     const char *flag; /* "--listen", or NULL */
     const char *arg;  /* "ADDR", for help; NULL for a bool */
     const char *env;  /* "CHASQUI_LISTEN", or NULL */
     const char *text; /* one line, for help and reference, without full stop */
-    bool is_secret;     /* printed as ***, and its source line is never shown */
+    bool is_secret;   /* printed as ***, and its source line is never shown */
     bool needs_restart;
-    bool is_required;   /* in a shape: every object must have it */
+    bool is_required; /* in a shape: every object must have it */
     const struct setting_choice *choices;
     const struct setting_shape *shape; /* of SETTING_OBJECTS */
     /* A string or an item of a list: NULL when good, else what is wrong ("is not a URL"). May be NULL. */
@@ -139,7 +140,7 @@ struct settings {
     size_t n_rooms;
     struct setting_state *states;
     size_t n_states;
-    char *path;         /* of the file loaded, and its text for carets */
+    char *path; /* of the file loaded, and its text for carets */
     struct buf source;
     unsigned n_errors;
 };
@@ -155,7 +156,8 @@ void settings_fini(struct settings *s);
 MUST_USE int settings_load_yaml(struct settings *s, const char *path, struct buf *errors);
 
 /* As settings_load_yaml(), from memory; @name stands in the errors. */
-MUST_USE int settings_load_text(struct settings *s, const char *name, struct str text, struct buf *errors);
+MUST_USE int settings_load_text(struct settings *s, const char *name, struct str text,
+                                struct buf *errors);
 
 /* Variables named by rows; one that is not set or empty is left alone. Return: as settings_load_yaml(). */
 MUST_USE int settings_load_env(struct settings *s, struct buf *errors);
@@ -169,12 +171,12 @@ MUST_USE int settings_load_env(struct settings *s, struct buf *errors);
  *
  * Return: as settings_load_yaml().
  */
-MUST_USE int settings_parse_args(struct settings *s, int argc, char *const *argv, struct strings *operands,
-                                 struct buf *errors);
+MUST_USE int settings_parse_args(struct settings *s, int argc, char *const *argv,
+                                 struct strings *operands, struct buf *errors);
 
 /* Sets one by key, from text as in a file; lists as "a,b". Return: as settings_load_yaml(). */
-MUST_USE int settings_set(struct settings *s, const char *key, struct str text, enum setting_origin origin,
-                          struct buf *errors);
+MUST_USE int settings_set(struct settings *s, const char *key, struct str text,
+                          enum setting_origin origin, struct buf *errors);
 
 /* Where a value comes from. The key must exist. */
 enum setting_origin settings_origin(const struct settings *s, const char *key);
@@ -185,8 +187,8 @@ enum setting_origin settings_origin(const struct settings *s, const char *key);
  *
  * Return: -EX_CONFIG.
  */
-int settings_error(struct settings *s, const char *key, size_t item, struct buf *errors, const char *format, ...)
-    PRINTF(5, 6);
+int settings_error(struct settings *s, const char *key, size_t item, struct buf *errors,
+                   const char *format, ...) PRINTF(5, 6);
 
 /* The flag table for --help, a heading per room. Return: 0, -ENOBUFS, -ENOMEM, as the two below. */
 MUST_USE int settings_help(const struct settings *s, struct buf *out);
