@@ -170,7 +170,7 @@ bool guard_allows_origin(const struct guard *g, struct str origin)
     return false;
 }
 
-/* IPv4 networks stand as the IPv4-mapped IPv6 networks that they also are, so there is one table and one comparison. */
+/* IPv4 networks stand as IPv4-mapped IPv6 networks: one table, one comparison. */
 #define V4(a, b, n) \
     { \
         .bytes = {[10] = 0xff, [11] = 0xff, [12] = (a), [13] = (b)}, .n_bits = 96 + (n) \
@@ -209,7 +209,7 @@ static bool is_in(const struct network *net, const unsigned char address[static 
     return mask == 0 || ((net->bytes[n_whole] ^ address[n_whole]) & mask) == 0;
 }
 
-/* Whether @host is an IP address of this machine or its neighbourhood; a rebound name never is one. */
+/* Whether @host is an IP address of this machine or nearby; a rebound name never is one. */
 static bool is_near_address(const char *host)
 {
     unsigned char address[16] = {[10] = 0xff, [11] = 0xff};

@@ -15,7 +15,7 @@
 #define FORM       "write NAME:KEY:SCOPES, for example laptop:0123456789abcdef:use"
 
 /*
- * Problems tell the line and never what stands in it: in a malformed line any part may be the secret.
+ * Problems tell the line and never what stands in it: any part may be the secret.
  */
 struct parser {
     const char *name;
@@ -55,20 +55,33 @@ static bool is_visible(struct str text)
     return true;
 }
 
-/* Return: the scopes' bits, 0 when one is unknown. */
+static const struct {
+    const char *name;
+    unsigned bits;
+} scope_rows[] = {
+    {"use", KEY_USE},
+    {"admin", KEY_USE | KEY_ADMIN},
+};
+
+static unsigned scope_of(struct str name)
+{
+    for (size_t i = 0; i < sizeof(scope_rows) / sizeof(scope_rows[0]); i++)
+        if (str_eq(name, str_of(scope_rows[i].name)))
+            return scope_rows[i].bits;
+    return 0;
+}
+
+/* Return: the bits of all scopes of a comma-separated list, 0 when one is unknown. */
 static unsigned scopes_of(struct str list)
 {
     unsigned scopes = 0;
 
     do {
-        struct str scope = str_trim(str_split(&list, ','));
+        unsigned bits = scope_of(str_trim(str_split(&list, ',')));
 
-        if (str_eq(scope, STR("use")))
-            scopes |= KEY_USE;
-        else if (str_eq(scope, STR("admin")))
-            scopes |= KEY_USE | KEY_ADMIN;
-        else
+        if (bits == 0)
             return 0;
+        scopes |= bits;
     } while (list.len > 0);
     return scopes;
 }
@@ -138,7 +151,7 @@ static void parse_line(struct parser *p, struct str line)
     key =
         (struct key){.name = str_trim(name), .secret = str_trim(secret), .scopes = scopes_of(line)};
     check_key(p, &key);
-    /* Kept also when it has errors, so that its twins are found; the whole is dropped in the end. */
+    /* Kept also when it has errors, so that its twins are found; all are dropped in the end. */
     p->keys->keys[p->keys->n_keys++] = key;
 }
 

@@ -15,7 +15,7 @@ static size_t advance(struct budget *b, nsec_t now)
 {
     int64_t second = now / NSEC_PER_SEC;
 
-    /* After a long sleep each slot is emptied once; a clock that steps back keeps the newest slot. */
+    /* After a long sleep each slot is emptied once; a clock that steps back moves nothing. */
     if (second - b->second > BUDGET_SLOTS)
         b->second = second - BUDGET_SLOTS;
     while (b->second < second) {

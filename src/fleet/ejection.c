@@ -26,7 +26,7 @@ static bool is_mostly_failing(const struct ejection *e, nsec_t now)
 
 int ejection_feed(struct ejection *e, bool failed, nsec_t now)
 {
-    /* Answers to what was sent before it was taken out say nothing about the node that comes back. */
+    /* Answers to what was sent before say nothing about the node that comes back. */
     if (ejection_is_out(e, now))
         return 0;
     e->n_consecutive = failed ? e->n_consecutive + 1 : 0;

@@ -12,7 +12,8 @@
 #define S     NSEC_PER_SEC
 #define START (5000 * S)
 
-/* One letter per second from @from: F failure, S success, '.' nothing. Return: at which letter ejection was first due, or -1. */
+/* One letter per second from @from: F failure, S success, '.' nothing.
+ * Return: at which letter ejection was first due, or -1. */
 static int feed(struct ejection *e, const char *outcomes, nsec_t from)
 {
     for (int i = 0; outcomes[i] != '\0'; i++)
