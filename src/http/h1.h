@@ -15,7 +15,8 @@
 
 #include "base/str.h"
 
-#define H1_MAX_FIELDS 128
+#define H1_MAX_FIELDS             128
+#define H1_MAX_CONNECTION_OPTIONS 32 /* in all Connection fields of a head together */
 
 enum {
     H1_MORE = 1, /* the bytes given do not suffice; call again with more behind them */
@@ -71,6 +72,7 @@ struct h1_head {
     enum h1_framing framing;
     uint64_t length;   /* with H1_BODY_LENGTH; also the Content-Length of an answer to HEAD, with H1_BODY_NONE */
     bool has_length;   /* a Content-Length field was there */
+    bool has_connection_names; /* Connection has other members than close and keep-alive, private */
     size_t n_fields;
     struct h1_field fields[H1_MAX_FIELDS];
 };
@@ -127,7 +129,7 @@ bool h1_is_hop_by_hop(const struct h1_head *head, struct str name);
 /* Whether @list, a comma-separated field value, holds @token (any case). */
 bool h1_list_has(struct str list, struct str token);
 
-/* HTTP status for an EX_H1_* error met in a request: 400, 413, 414, 417, 431, 501 or 505. */
+/* HTTP status for an EX_H1_* error met in a request: 400, 414, 417, 431, 501 or 505. */
 int h1_error_status(int err);
 
 /*
