@@ -10,7 +10,7 @@
 
 #include "base/str.h"
 
-#define MODEL_KEY_MAX 512
+#define MODEL_KEY_MAX 600 /* the longest key has 599 bytes */
 
 struct model_key {
     size_t len;
@@ -25,7 +25,8 @@ static inline struct str model_key_str(const struct model_key *key)
 /**
  * model_key_parse() - the key of a name as a client or node spells it
  *
- * Accepts what Ollama accepts (ollama-api.md section 7): an optional scheme://, host, namespace; tag "latest" when absent.
+ * Accepts what Ollama accepts: white space around it; an optional scheme://, host, namespace; tag "latest" when absent.
+ * "x:8b:cloud" is "x:8b-cloud" and "x:8b:local" is "x:8b", as Ollama since 0.30 has it.
  *
  * Return: 0; -EINVAL not a valid name.
  */

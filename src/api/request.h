@@ -5,7 +5,8 @@
  * What a request body means to the gateway
  *
  * Reads the few fields that routing needs and leaves the rest alone, as Go's decoder would read them: names fold case, the last
- * duplicate wins, null leaves a field as it is. Pure, no copying but of an escaped model name.
+ * duplicate wins, null leaves a field as it is. Pure, no copying but of an escaped model name. A struct api_request may point into
+ * itself: do not copy it.
  */
 
 #include "api/model_name.h"

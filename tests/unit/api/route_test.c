@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/route.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#define N(array) (sizeof(array) / sizeof((array)[0]))
+
+static void every_route_is_found_by_its_path(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_ROUTES; i++) {
+        const struct api_route *route = api_route_get((enum api_route_id)i);
+        const struct api_route *found = NULL;
+
+        assert_int_equal(route->id, i);
+        assert_true(route->methods != 0);
+        assert_int_equal(api_route_find(route->path, &found), 0);
+        assert_ptr_equal(found, route);
+        assert_int_equal(api_family_of_path(route->path), route->family);
+    }
+}
+
+static void one_slash_too_many_is_a_redirect(void **state)
+{
+    (void)state;
+    for (int i = 1; i < N_ROUTES; i++) { /* all but the root */
+        const struct api_route *route = api_route_get((enum api_route_id)i);
+        const struct api_route *found = NULL;
+        char path[64];
+
+        assert_true(route->path.len < sizeof(path) - 1);
+        memcpy(path, route->path.s, route->path.len);
+        path[route->path.len] = '/';
+        assert_int_equal(api_route_find(str_make(path, route->path.len + 1), &found),
+                         API_ROUTE_REDIRECT);
+        assert_ptr_equal(found, route);
+    }
+}
+
+static void no_other_spelling_reaches_a_route(void **state)
+{
+    static const char *const paths[] = {
+        "",
+        "//",
+        "///",
+        "//api/tags",
+        "/api//tags",
+        "/api/tags//",
+        "/API/tags",
+        "/api/Tags",
+        "/api/tag",
+        "/api/tagss",
+        "/api/%74ags",
+        "/api/tags?",
+        "api/tags",
+        "/api",
+        "/api/",
+        "/api/./tags",
+        "/api/../api/tags",
+        "/v1",
+        "/v1/",
+        "/v1/models/x",
+        "*",
+        "/api/pull",
+        "/api/tags\0",
+        "/api/chat/completions",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < N(paths); i++) {
+        const struct api_route *found = NULL;
+        struct str path = str_of(paths[i]);
+
+        if (i == N(paths) - 2) /* the NUL is part of the path */
+            path.len++;
+        if (api_route_find(path, &found) != API_ROUTE_NOT_FOUND)
+            fail_msg("%s reaches %s", paths[i], found->path.s);
+        assert_null(found);
+    }
+}
+
+static void streams_by_default_where_ollama_does(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_ROUTES; i++)
+        assert_int_equal(api_route_get((enum api_route_id)i)->streams_by_default,
+                         i == ROUTE_GENERATE || i == ROUTE_CHAT);
+}
+
+static void the_family_follows_from_the_path(void **state)
+{
+    static const struct {
+        const char *path;
+        enum api_family family;
+    } rows[] = {
+        {"/", API_OLLAMA},
+        {"/api/nope", API_OLLAMA},
+        {"/v1", API_OPENAI},
+        {"/v1/", API_OPENAI},
+        {"/v1/nope", API_OPENAI},
+        {"/v1/messages", API_ANTHROPIC},
+        {"/v10/x", API_OLLAMA},
+        {"/v1/messages/count", API_ANTHROPIC},
+        {"/v1/messagesx", API_OPENAI},
+        {"", API_OLLAMA},
+        {"*", API_OLLAMA},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < N(rows); i++)
+        assert_int_equal(api_family_of_path(str_of(rows[i].path)), rows[i].family);
+}
+
+static void allow_lists_the_methods(void **state)
+{
+    char out[64];
+
+    (void)state;
+    assert_string_equal(api_allow(H1_GET | H1_HEAD, out), "GET, HEAD");
+    assert_string_equal(api_allow(H1_POST, out), "POST");
+    assert_string_equal(api_allow(0, out), "");
+    assert_string_equal(api_allow(~0u, out), "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_route_is_found_by_its_path),
+        cmocka_unit_test(one_slash_too_many_is_a_redirect),
+        cmocka_unit_test(no_other_spelling_reaches_a_route),
+        cmocka_unit_test(streams_by_default_where_ollama_does),
+        cmocka_unit_test(the_family_follows_from_the_path),
+        cmocka_unit_test(allow_lists_the_methods),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
