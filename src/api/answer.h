@@ -6,7 +6,8 @@
  *
  * Watches the records of a streamed answer, or the bytes of a whole one, and knows whether the node said that it is complete, and
  * what it counted. An answer is complete only when it says so: done:true (NDJSON), [DONE] (OpenAI), message_stop
- * (Anthropic), response.completed / response.incomplete / response.failed (Responses). Pure; never allocates.
+ * (Anthropic), response.completed / response.incomplete (Responses). An error record, "error" on the top level of an object, event
+ * error or response.failed, ends it as honestly. What stands deeper, in a text or in tool arguments, means nothing. Pure; never allocates.
  */
 
 #include "api/route.h"
@@ -32,7 +33,7 @@ struct api_answer {
     enum api_answer_state state;
     struct api_usage usage;
     uint64_t n_records;
-    uint32_t n_repeats;    /* records in a row with the same trimmed text */
+    uint32_t n_repeats;    /* records in a row with the same trimmed text, as if an empty one stood in front of the first */
     uint64_t last_text;    /* hash of that text, private */
     size_t tail_len;       /* private: the last bytes of an answer that is not streamed */
     char tail[512];
@@ -56,5 +57,5 @@ enum api_verdict {
 /* The stream ended cleanly (its framing was whole). */
 enum api_verdict api_answer_end_stream(const struct api_answer *a);
 
-/* The whole answer has arrived: reads the counters out of the tail. */
+/* The whole answer has arrived (its framing was whole): API_ANSWER_COMPLETE, and the counters that its last 512 bytes hold. */
 void api_answer_end_bytes(struct api_answer *a);

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/answer.h"
+
+#include "base/err.h"
+#include "json/reader.h"
+
+/* Ollama gives up a generation when the same text came more often than this (llm/server.go). */
+#define REPEATS_MAX 30
+
+/*
+ * Objects of a record that hold something we read. An element of an array is in the place of its
+ * array.
+ */
+enum place {
+    IN_NOTHING,
+    IN_TOP,
+    IN_MESSAGE,  /* message: /api/chat, and message_start of /v1/messages */
+    IN_RESPONSE, /* response: the events of /v1/responses */
+    IN_CHOICES,
+    IN_DELTA,
+    IN_USAGE,
+};
+
+enum take {
+    TAKE_NOTHING,
+    TAKE_DONE,
+    TAKE_ERROR,
+    TAKE_TYPE,
+    TAKE_TEXT,
+    TAKE_COUNTER,
+};
+
+struct field {
+    enum place in;
+    struct str name;
+    enum take take;
+    enum place into; /* when the value is an object or an array */
+    size_t counter;  /* offset in struct api_usage */
+};
+
+#define NAME(literal) \
+    { \
+        (literal), sizeof(literal) - 1 \
+    }
+#define COUNTER(in, name, member) \
+    { \
+        (in), NAME(name), TAKE_COUNTER, IN_NOTHING, offsetof(struct api_usage, member) \
+    }
+
+/*
+ * A name may mean a text in one API and an object in another ("response", "delta"): the value
+ * decides.
+ */
+static const struct field fields[] = {
+    {IN_TOP, NAME("done"), TAKE_DONE, IN_NOTHING, 0},
+    {IN_TOP, NAME("error"), TAKE_ERROR, IN_NOTHING, 0},
+    {IN_TOP, NAME("type"), TAKE_TYPE, IN_NOTHING, 0},
+    {IN_TOP, NAME("response"), TAKE_TEXT, IN_RESPONSE, 0},
+    {IN_TOP, NAME("thinking"), TAKE_TEXT, IN_NOTHING, 0},
+    {IN_TOP, NAME("message"), TAKE_NOTHING, IN_MESSAGE, 0},
+    {IN_TOP, NAME("choices"), TAKE_NOTHING, IN_CHOICES, 0},
+    {IN_TOP, NAME("delta"), TAKE_TEXT, IN_DELTA, 0},
+    {IN_TOP, NAME("usage"), TAKE_NOTHING, IN_USAGE, 0},
+    COUNTER(IN_TOP, "prompt_eval_count", tokens_in),
+    COUNTER(IN_TOP, "eval_count", tokens_out),
+    COUNTER(IN_TOP, "total_duration", total_ns),
+    COUNTER(IN_TOP, "load_duration", load_ns),
+    COUNTER(IN_TOP, "prompt_eval_duration", prompt_ns),
+    COUNTER(IN_TOP, "eval_duration", eval_ns),
+    {IN_MESSAGE, NAME("content"), TAKE_TEXT, IN_NOTHING, 0},
+    {IN_MESSAGE, NAME("thinking"), TAKE_TEXT, IN_NOTHING, 0},
+    {IN_MESSAGE, NAME("usage"), TAKE_NOTHING, IN_USAGE, 0},
+    {IN_RESPONSE, NAME("usage"), TAKE_NOTHING, IN_USAGE, 0},
+    {IN_CHOICES, NAME("delta"), TAKE_NOTHING, IN_DELTA, 0},
+    {IN_CHOICES, NAME("text"), TAKE_TEXT, IN_NOTHING, 0},
+    {IN_DELTA, NAME("content"), TAKE_TEXT, IN_NOTHING, 0},
+    {IN_DELTA, NAME("reasoning"), TAKE_TEXT, IN_NOTHING, 0},
+    {IN_DELTA, NAME("text"), TAKE_TEXT, IN_NOTHING, 0},
+    {IN_DELTA, NAME("thinking"), TAKE_TEXT, IN_NOTHING, 0},
+    COUNTER(IN_USAGE, "prompt_tokens", tokens_in),
+    COUNTER(IN_USAGE, "completion_tokens", tokens_out),
+    COUNTER(IN_USAGE, "input_tokens", tokens_in),
+    COUNTER(IN_USAGE, "output_tokens", tokens_out),
+};
+
+#define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
+
+/* How an event of a named stream ends it. */
+static const struct mark {
+    enum api_route_id route;
+    struct str type;
+    enum api_answer_state state;
+} marks[] = {
+    {ROUTE_V1_MESSAGES, NAME("message_stop"), API_ANSWER_COMPLETE},
+    {ROUTE_V1_MESSAGES, NAME("error"), API_ANSWER_ERROR},
+    {ROUTE_V1_RESPONSES, NAME("response.completed"), API_ANSWER_COMPLETE},
+    {ROUTE_V1_RESPONSES, NAME("response.incomplete"), API_ANSWER_COMPLETE},
+    {ROUTE_V1_RESPONSES, NAME("response.failed"), API_ANSWER_ERROR},
+    {ROUTE_V1_RESPONSES, NAME("error"), API_ANSWER_ERROR},
+};
+
+#define N_MARKS (sizeof(marks) / sizeof(marks[0]))
+
+/* ---- text ---------------------------------------------------------------------------------- */
+
+/*
+ * FNV-1a: the records compared come one after the other from one node, nobody gains from a
+ * collision.
+ */
+#define HASH_EMPTY UINT64_C(0xcbf29ce484222325)
+
+static uint64_t hash_byte(uint64_t hash, unsigned char c)
+{
+    return (hash ^ c) * UINT64_C(0x100000001b3);
+}
+
+/*
+ * Without white space at both ends. @raw is the inside of a JSON string, so a line feed is two
+ * bytes.
+ */
+static struct str trim_raw(struct str raw)
+{
+    size_t begin = raw.len;
+    size_t end = 0;
+    size_t n;
+
+    for (size_t at = 0; at < raw.len; at += n) {
+        bool is_escape = raw.s[at] == '\\';
+        bool is_space = is_escape ? strchr("nrtf", raw.s[at + 1]) != NULL : raw.s[at] == ' ';
+
+        n = is_escape ? 2 : 1;
+        if (is_space)
+            continue;
+        if (begin == raw.len)
+            begin = at;
+        end = at + n;
+    }
+    return begin < end ? str_make(raw.s + begin, end - begin) : STR_NULL;
+}
+
+/* An empty text changes nothing, so a record of empty texts hashes as if it had none. */
+static uint64_t hash_text(uint64_t hash, struct str raw)
+{
+    struct str text = trim_raw(raw);
+
+    if (text.len == 0)
+        return hash;
+    for (size_t i = 0; i < text.len; i++)
+        hash = hash_byte(hash, (unsigned char)text.s[i]);
+    return hash_byte(hash, 0xff); /* not a byte of UTF-8: "ab" + "c" is not "a" + "bc" */
+}
+
+/* ---- one record ---------------------------------------------------------------------------- */
+
+struct facts {
+    bool is_done;
+    bool is_error;
+    struct str type;
+    bool has_text;
+    uint64_t text;
+    struct api_usage usage;
+};
+
+static uint64_t *counter_of(struct api_usage *usage, const struct field *field)
+{
+    return (uint64_t *)(void *)((char *)usage + field->counter);
+}
+
+/* Zeros stand in chunks that come before the real number: they do not count. */
+static void set_counter(struct api_usage *usage, const struct field *field, uint64_t value)
+{
+    if (value > 0)
+        *counter_of(usage, field) = value;
+}
+
+static void take(struct facts *f, const struct field *field, const struct json_token *t)
+{
+    uint64_t value;
+
+    switch (field->take) {
+    case TAKE_NOTHING:
+        break;
+    case TAKE_DONE:
+        f->is_done = t->type == JSON_TRUE;
+        break;
+    case TAKE_ERROR:
+        f->is_error = t->type != JSON_NULL && !(t->type == JSON_STRING && t->raw.len == 0);
+        break;
+    case TAKE_TYPE:
+        f->type = t->type == JSON_STRING ? t->raw : STR_NULL;
+        break;
+    case TAKE_TEXT:
+        if (t->type != JSON_STRING)
+            break;
+        f->has_text = true;
+        f->text = hash_text(f->text, t->raw);
+        break;
+    case TAKE_COUNTER:
+        if (json_to_u64(t, &value) == 0)
+            set_counter(&f->usage, field, value);
+        break;
+    }
+}
+
+static const struct field *field_of(enum place in, struct str name)
+{
+    for (size_t i = 0; i < N_FIELDS; i++)
+        if (fields[i].in == in && str_eq(fields[i].name, name))
+            return &fields[i];
+    return NULL;
+}
+
+/* Places only lead to other places, and to few: an array in an array is as deep as it gets. */
+#define PLACES_DEEP 8
+
+/* What a value begins: a place to look into, or something to pass over. */
+static int enter(struct json_reader *r, enum place places[static PLACES_DEEP], enum place into)
+{
+    if (into == IN_NOTHING || r->depth >= PLACES_DEEP)
+        return json_leave(r);
+    places[r->depth] = into;
+    return 0;
+}
+
+static bool is_begin(const struct json_token *t)
+{
+    return t->type == JSON_OBJECT_BEGIN || t->type == JSON_ARRAY_BEGIN;
+}
+
+static int take_member(struct json_reader *r, enum place places[static PLACES_DEEP],
+                       struct facts *f, const struct json_token *key)
+{
+    const struct field *field = field_of(places[key->depth], key->raw);
+    struct json_token t;
+    int rc;
+
+    if (field == NULL)
+        return json_skip(r, NULL);
+    rc = json_next(r, &t);
+    if (rc < 0)
+        return rc;
+    take(f, field, &t);
+    return is_begin(&t) ? enter(r, places, field->into) : 0;
+}
+
+/* Looks only where the table leads, so what stands in tool arguments or in a text means nothing. */
+static int read_record(struct str json, struct facts *f)
+{
+    enum place places[PLACES_DEEP] = {IN_TOP};
+    struct json_reader r;
+    struct json_token t;
+    int rc;
+
+    json_reader_init(&r, json);
+    for (;;) {
+        rc = json_next(&r, &t);
+        if (rc < 0 || t.type == JSON_END)
+            return rc;
+        if (t.depth == 0 && t.type != JSON_OBJECT_BEGIN && t.type != JSON_OBJECT_END)
+            return -EX_JSON_SYNTAX; /* a record is an object */
+        if (t.type == JSON_KEY)
+            rc = take_member(&r, places, f, &t);
+        else if (is_begin(&t))
+            rc = enter(&r, places, places[t.depth]);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+/* ---- server-sent events -------------------------------------------------------------------- */
+
+/* The value of a line when it is of field @name ("data:"), with one space less. */
+static bool line_is(struct str line, struct str name, struct str *ret_value)
+{
+    if (!str_starts(line, name))
+        return false;
+    *ret_value = str_from(line, name.len);
+    if (str_starts(*ret_value, STR(" ")))
+        *ret_value = str_from(*ret_value, 1);
+    return true;
+}
+
+/* The name of an event and its first data line; Ollama never sends more than one. */
+static void split_event(struct str record, struct str *ret_name, struct str *ret_data)
+{
+    struct str value;
+
+    *ret_name = STR_NULL;
+    *ret_data = STR_NULL;
+    while (record.len > 0) {
+        struct str line = str_split(&record, '\n');
+
+        if (str_ends(line, STR("\r")))
+            line.len--;
+        if (line_is(line, STR("event:"), &value))
+            *ret_name = value;
+        else if (ret_data->len == 0 && line_is(line, STR("data:"), &value))
+            *ret_data = value;
+    }
+}
+
+static enum api_answer_state state_of_mark(const struct api_route *route, struct str type)
+{
+    for (size_t i = 0; i < N_MARKS; i++)
+        if (marks[i].route == route->id && str_eq(marks[i].type, type))
+            return marks[i].state;
+    return API_ANSWER_OPEN;
+}
+
+static bool is_ended_by_done(const struct api_route *route)
+{
+    return route->id == ROUTE_V1_CHAT || route->id == ROUTE_V1_COMPLETIONS;
+}
+
+/* ---- the answer ---------------------------------------------------------------------------- */
+
+void api_answer_init(struct api_answer *a, const struct api_route *route)
+{
+    a->route = route;
+    a->state = API_ANSWER_OPEN;
+    a->usage = (struct api_usage){0};
+    a->n_records = 0;
+    /* Ollama counts as if an empty text had come before the first one. */
+    a->n_repeats = 1;
+    a->last_text = HASH_EMPTY;
+    a->tail_len = 0;
+}
+
+static void count_repeats(struct api_answer *a, const struct facts *f)
+{
+    if (!f->has_text)
+        return;
+    a->n_repeats = f->text == a->last_text ? a->n_repeats + 1 : 1;
+    a->last_text = f->text;
+}
+
+static enum api_answer_state state_of_facts(const struct api_answer *a, bool is_sse,
+                                            const struct facts *f)
+{
+    if (f->is_error)
+        return API_ANSWER_ERROR;
+    if (is_sse)
+        return state_of_mark(a->route, f->type);
+    return f->is_done ? API_ANSWER_COMPLETE : API_ANSWER_OPEN;
+}
+
+void api_answer_record(struct api_answer *a, bool is_sse, struct str record)
+{
+    struct facts f = {.text = HASH_EMPTY, .usage = a->usage};
+    struct str name = STR_NULL;
+    struct str data = record;
+
+    a->n_records++;
+    if (a->state != API_ANSWER_OPEN)
+        return;
+    if (is_sse)
+        split_event(record, &name, &data);
+    if (is_sse && is_ended_by_done(a->route) && str_eq(str_trim(data), STR("[DONE]"))) {
+        a->state = API_ANSWER_COMPLETE;
+        return;
+    }
+    /* What is not JSON has no facts; the name of its event may still be the end. */
+    if (read_record(data, &f) == 0) {
+        a->usage = f.usage;
+        count_repeats(a, &f);
+        a->state = state_of_facts(a, is_sse, &f);
+    }
+    if (is_sse && a->state == API_ANSWER_OPEN)
+        a->state = state_of_mark(a->route, name);
+}
+
+enum api_verdict api_answer_end_stream(const struct api_answer *a)
+{
+    if (a->state == API_ANSWER_COMPLETE)
+        return API_VERDICT_COMPLETE;
+    if (a->state == API_ANSWER_ERROR)
+        return API_VERDICT_ERROR;
+    return a->n_repeats > REPEATS_MAX ? API_VERDICT_REPETITION : API_VERDICT_INCOMPLETE;
+}
+
+void api_answer_bytes(struct api_answer *a, struct str bytes)
+{
+    size_t keep;
+
+    if (bytes.len >= sizeof(a->tail)) {
+        memcpy(a->tail, bytes.s + (bytes.len - sizeof(a->tail)), sizeof(a->tail));
+        a->tail_len = sizeof(a->tail);
+        return;
+    }
+    if (bytes.len == 0)
+        return;
+    keep = sizeof(a->tail) - bytes.len;
+    if (a->tail_len > keep) {
+        memmove(a->tail, a->tail + (a->tail_len - keep), keep);
+        a->tail_len = keep;
+    }
+    memcpy(a->tail + a->tail_len, bytes.s, bytes.len);
+    a->tail_len += bytes.len;
+}
+
+/* Reads `": 123` at the front of @text. */
+static bool read_number_behind_name(struct str text, uint64_t *ret_value)
+{
+    size_t n = 0;
+
+    if (!str_starts(text, STR("\"")))
+        return false;
+    text = str_trim(str_from(text, 1));
+    if (!str_starts(text, STR(":")))
+        return false;
+    text = str_trim(str_from(text, 1));
+    while (n < text.len && text.s[n] >= '0' && text.s[n] <= '9')
+        n++;
+    return str_to_u64(str_head(text, n), ret_value) == 0;
+}
+
+/*
+ * The last one of its name: the node writes its counters at the end. Inside a text the quotes would
+ * be escaped, so the name with plain quotes around it can only be a key.
+ */
+static void find_counter(struct str tail, const struct field *field, struct api_usage *usage)
+{
+    uint64_t value;
+    size_t at;
+
+    while ((at = str_search(tail, field->name)) < tail.len) {
+        struct str behind = str_from(tail, at + field->name.len);
+
+        if (at > 0 && tail.s[at - 1] == '"' && read_number_behind_name(behind, &value))
+            set_counter(usage, field, value);
+        tail = behind;
+    }
+}
+
+void api_answer_end_bytes(struct api_answer *a)
+{
+    enum place where = a->route->family == API_OLLAMA ? IN_TOP : IN_USAGE;
+
+    for (size_t i = 0; i < N_FIELDS; i++)
+        if (fields[i].take == TAKE_COUNTER && fields[i].in == where)
+            find_counter(str_make(a->tail, a->tail_len), &fields[i], &a->usage);
+    a->state = API_ANSWER_COMPLETE;
+}
