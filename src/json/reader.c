@@ -39,8 +39,9 @@ static void skip_space(struct json_reader *r)
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
 /*
- * Bit 7 of each byte of @w that text in a string cannot hold as it is: a quote, a backslash, a control character. A borrow may
- * mark a byte above a true one as well, never one below, so the lowest mark is right.
+ * Bit 7 of each byte of @w that text in a string cannot hold as it is: a quote, a backslash, a
+ * control character. A borrow may mark a byte above a true one as well, never one below, so the
+ * lowest mark is right.
  */
 static uint64_t mark_special(uint64_t w)
 {
@@ -58,7 +59,10 @@ static bool is_special(char c)
     return c == '"' || c == '\\' || (unsigned char)c < 0x20;
 }
 
-/* The first special byte of [@at, @end), or @end. Strings are most of what we read: eight bytes a step. */
+/*
+ * The first special byte of [@at, @end), or @end. Strings are most of what we read: eight bytes a
+ * step.
+ */
 static const char *find_special(const char *at, const char *end)
 {
     uint64_t w;
@@ -486,7 +490,10 @@ int json_decode(const struct json_token *t, struct buf *out)
     return rc;
 }
 
-/* Takes one character off a key and folds it as far as ASCII letters go; what can fold to none of them gives NUL. */
+/*
+ * Takes one character off a key and folds it as far as ASCII letters go; what can fold to none of
+ * them gives NUL.
+ */
 static char take_folded(struct str *rest)
 {
     uint32_t c;

@@ -71,7 +71,10 @@ static bool is_continuation(unsigned char c)
     return (c & 0xc0) == 0x80;
 }
 
-/* Length of the UTF-8 sequence at the front of @text (RFC 3629), 0 when there is none. Its first byte is not ASCII. */
+/*
+ * Length of the UTF-8 sequence at the front of @text (RFC 3629), 0 when there is none. Its first
+ * byte is not ASCII.
+ */
 static size_t utf8_len(struct str text)
 {
     const unsigned char *s = (const unsigned char *)text.s;

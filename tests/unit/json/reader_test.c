@@ -53,9 +53,10 @@ static int read_all(struct str text)
 /* ---- the oracle ---------------------------------------------------------------------------- */
 
 /*
- * Jansson refuses what we accept, as Go does: bytes that are not UTF-8, lone surrogates, U+0000 in a key, numbers beyond its range,
- * and it has a depth limit of its own. It never accepts what we refuse. Behind a top value that is a number or a word it looks one
- * byte further than we do, so only objects and arrays are compared.
+ * Jansson refuses what we accept, as Go does: bytes that are not UTF-8, lone surrogates, U+0000 in
+ * a key, numbers beyond its range, and it has a depth limit of its own. It never accepts what we
+ * refuse. Behind a top value that is a number or a word it looks one byte further than we do, so
+ * only objects and arrays are compared.
  */
 static bool is_known_difference(const json_error_t *error)
 {
