@@ -348,6 +348,29 @@ static void bytes_behind_the_first_value_are_not_looked_at(void **state)
         assert_int_equal(read_all(str_of(texts[i])), 0);
 }
 
+static void every_byte_is_seen_at_every_place_of_a_string(void **state)
+{
+    char text[27]; /* two quotes, and a string long enough for whole words and a rest */
+
+    (void)state;
+    for (size_t at = 1; at < sizeof(text) - 1; at++) {
+        for (int c = 0; c < 256; c++) {
+            size_t offset;
+            int want = c < 0x20 ? -EX_JSON_SYNTAX : 0;
+
+            memset(text, c >= 0x80 ? 'a' : 0x80, sizeof(text));
+            text[0] = '"';
+            text[sizeof(text) - 1] = '"';
+            text[at] = (char)c;
+            if (c == '\\')
+                want = at == sizeof(text) - 2 ? -EX_JSON_TRUNCATED : -EX_JSON_SYNTAX;
+            assert_int_equal(skip_all(str_make(text, sizeof(text)), &offset), want);
+            if (want == 0)
+                assert_int_equal(offset, c == '"' ? at + 1 : sizeof(text));
+        }
+    }
+}
+
 static void the_end_is_told_as_often_as_asked(void **state)
 {
     struct json_reader r;
@@ -606,6 +629,7 @@ int main(void)
         cmocka_unit_test(reader_and_jansson_agree_on_mutated_documents),
         cmocka_unit_test(a_failure_names_its_place),
         cmocka_unit_test(bytes_behind_the_first_value_are_not_looked_at),
+        cmocka_unit_test(every_byte_is_seen_at_every_place_of_a_string),
         cmocka_unit_test(the_end_is_told_as_often_as_asked),
         cmocka_unit_test(depth_is_bounded),
         cmocka_unit_test(tokens_tell_their_depth_and_offset),
