@@ -21,6 +21,7 @@ struct str {
 };
 
 #define STR(literal) ((struct str){.s = (literal), .len = sizeof(literal) - 1})
+#define STR_INIT(literal) {.s = (literal), .len = sizeof(literal) - 1} /* in static tables */
 #define STR_NULL     ((struct str){0})
 #define STR_FMT      "%.*s"
 #define STR_ARG(x)   (int)(x).len, (x).s

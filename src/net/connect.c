@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/err.h"
+
 /*
  *   RESOLVING ──► TRYING ──► connected
  *                 │    ▲
@@ -119,7 +121,7 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *all)
         return;
     }
     if (status < 0)
-        c->err = status;
+        c->err = -EX_NAME; /* getaddrinfo's numbers are not errno's */
     else
         c->next = all;
     try_next(c);

@@ -144,6 +144,30 @@ int net_listener_accept(struct net_listener *listener, struct net_stream *s,
     return 0;
 }
 
+static void on_refused(uv_handle_t *handle)
+{
+    struct net_listener *listener = container_of(handle, struct net_listener, refused);
+
+    listener->is_refusing = false;
+    if (!listener->has_to_refuse || !listener->is_open)
+        return;
+    listener->has_to_refuse = false;
+    net_listener_refuse(listener);
+}
+
+void net_listener_refuse(struct net_listener *listener)
+{
+    if (listener->is_refusing) {
+        listener->has_to_refuse = true;
+        return;
+    }
+    if (uv_tcp_init(&listener->loop->uv, &listener->refused) < 0)
+        return;
+    listener->is_refusing = true;
+    (void)uv_accept((uv_stream_t *)&listener->tcp, (uv_stream_t *)&listener->refused);
+    uv_close((uv_handle_t *)&listener->refused, on_refused);
+}
+
 void net_listener_close(struct net_listener *listener)
 {
     if (!listener->is_open)

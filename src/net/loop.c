@@ -249,6 +249,16 @@ void net_loop_run(struct net_loop *loop)
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
 }
 
+void net_loop_turn(struct net_loop *loop)
+{
+    (void)uv_run(&loop->uv, UV_RUN_ONCE);
+}
+
+void net_loop_wake(struct net_loop *loop)
+{
+    (void)uv_async_send(&loop->bell);
+}
+
 void net_loop_stop(struct net_loop *loop)
 {
     loop->is_stopping = true;
@@ -261,7 +271,8 @@ void net_loop_fini(struct net_loop *loop)
     uv_close((uv_handle_t *)&loop->alarm, NULL);
     uv_close((uv_handle_t *)&loop->bell, NULL);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
-    run_tasks(loop);
+    while (!list_is_empty(&loop->tasks))
+        run_tasks(loop);
     (void)uv_loop_close(&loop->uv);
     free(loop->heap);
     free(loop->read_buf);

@@ -70,6 +70,10 @@ MUST_USE int net_loop_init(struct net_loop *loop);
 void net_loop_run(struct net_loop *loop);
 void net_loop_stop(struct net_loop *loop);
 
+/* One turn, waiting for something to happen; and how to make something happen. */
+void net_loop_turn(struct net_loop *loop);
+void net_loop_wake(struct net_loop *loop);
+
 /* Closes what is still open (streams get on_closed) and frees. */
 void net_loop_fini(struct net_loop *loop);
 

@@ -91,10 +91,13 @@ typedef void net_accept_fn(struct net_listener *listener);
 
 struct net_listener {
     uv_tcp_t tcp;
+    uv_tcp_t refused;              /* takes a connection that cannot be served, to close it */
     struct net_loop *loop;
-    net_accept_fn *on_connection;  /* call net_listener_accept() in it */
+    net_accept_fn *on_connection;  /* call net_listener_accept() or net_listener_refuse() in it */
     void (*on_closed)(struct net_listener *listener); /* may be NULL */
     bool is_open;
+    bool is_refusing;
+    bool has_to_refuse;            /* one more, when `refused` is free again */
 };
 
 /**
@@ -113,4 +116,7 @@ MUST_USE int net_listener_open(struct net_loop *loop, struct net_listener *liste
 /* Return: 0, and @s is open, not yet reading; -errno: nothing accepted. */
 MUST_USE int net_listener_accept(struct net_listener *listener, struct net_stream *s,
                                  const struct net_stream_ops *ops);
+
+/* Closes the connection that waits; for want of memory. */
+void net_listener_refuse(struct net_listener *listener);
 void net_listener_close(struct net_listener *listener);

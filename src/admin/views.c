@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+#include "admin/views.h"
+
+#include <errno.h>
+
+#include "gateway/gateway.h"
+#include "json/writer.h"
+
+int view_livez(struct gateway *g, struct buf *out, int *ret_status)
+{
+    (void)g;
+    (void)ret_status;
+    return buf_put(out, STR("ok\n"));
+}
+
+int view_readyz(struct gateway *g, struct buf *out, int *ret_status)
+{
+    size_t n_up = desk_n_up(&g->desk);
+
+    if (!g->control.is_draining && n_up > 0)
+        return buf_printf(out, "ready: %zu of %zu nodes are up\n", n_up, g->n_nodes);
+    *ret_status = 503;
+    if (g->control.is_draining)
+        return buf_put(out, STR("not ready: shutting down\n"));
+    return buf_printf(out, "not ready: none of %zu nodes is up\n", g->n_nodes);
+}
+
+static const char *state_name(const struct desk_node *node)
+{
+    static const char *const names[] = {[NODE_UNKNOWN] = "unknown", [NODE_UP] = "up", [NODE_DOWN] = "down"};
+
+    return node->state == NODE_UP && node->is_ejected ? "ejected" : names[node->state];
+}
+
+static void print_node(struct json_writer *w, const struct desk_node *node)
+{
+    char addr[280];
+    char url[600];
+
+    (void)snprintf(url, sizeof(url), "http://%s%s", addr_print(&node->url.addr, addr), node->url.path);
+    json_begin_object(w);
+    json_key(w, "name");
+    json_str(w, node->name);
+    json_key(w, "url");
+    json_str(w, str_of(url));
+    json_key(w, "state");
+    json_str(w, str_of(state_name(node)));
+    json_key(w, "why");
+    json_str(w, str_of(node->why));
+    json_key(w, "since_seconds");
+    json_double(w, (double)(time_now() - node->since) / 1e9, 1);
+    json_key(w, "version");
+    json_str(w, str_of(node->version));
+    json_key(w, "models");
+    json_u64(w, node->n_models);
+    json_key(w, "loaded");
+    json_u64(w, node->n_resident);
+    json_key(w, "in_flight");
+    json_u64(w, node->in_flight);
+    json_key(w, "attempts");
+    json_u64(w, node->n_granted);
+    json_end(w);
+}
+
+int view_nodes(struct gateway *g, struct buf *out, int *ret_status)
+{
+    struct json_writer w;
+
+    (void)ret_status;
+    json_writer_init(&w, out);
+    json_begin_object(&w);
+    json_key(&w, "nodes");
+    json_begin_array(&w);
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        struct desk_node node;
+
+        desk_look(&g->desk, (uint16_t)i, &node);
+        print_node(&w, &node);
+    }
+    json_end(&w);
+    json_end(&w);
+    return json_writer_result(&w);
+}
+
+static int print_label(struct buf *out, struct str value)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < value.len && r == 0; i++) {
+        if (value.s[i] == '"' || value.s[i] == '\\')
+            r = buf_put_char(out, '\\');
+        if (r == 0)
+            r = buf_put_char(out, value.s[i]);
+    }
+    return r;
+}
+
+/* One gauge of all nodes. */
+static int print_family(struct gateway *g, struct buf *out, const char *name, const char *help,
+                        uint64_t (*value)(const struct desk_node *))
+{
+    int r = buf_printf(out, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name);
+
+    for (size_t i = 0; i < g->n_nodes && r == 0; i++) {
+        struct desk_node node;
+
+        desk_look(&g->desk, (uint16_t)i, &node);
+        r = buf_printf(out, "%s{node=\"", name);
+        if (r == 0)
+            r = print_label(out, node.name);
+        if (r == 0)
+            r = buf_printf(out, "\"} %llu\n", (unsigned long long)value(&node));
+    }
+    return r;
+}
+
+static uint64_t is_up(const struct desk_node *node)
+{
+    return node->state == NODE_UP;
+}
+
+static uint64_t is_out(const struct desk_node *node)
+{
+    return node->is_ejected;
+}
+
+static uint64_t in_flight(const struct desk_node *node)
+{
+    return node->in_flight;
+}
+
+static uint64_t n_models(const struct desk_node *node)
+{
+    return node->n_models;
+}
+
+static int print_nodes(struct gateway *g, struct buf *out)
+{
+    int r = print_family(g, out, "chasqui_node_up", "Whether the node answers probes (1) or not (0).", is_up);
+
+    if (r == 0)
+        r = print_family(g, out, "chasqui_node_ejected", "Whether the node is left alone for a while after failures.", is_out);
+    if (r == 0)
+        r = print_family(g, out, "chasqui_node_in_flight", "Attempts on the node now.", in_flight);
+    if (r == 0)
+        r = print_family(g, out, "chasqui_node_models", "Models the node has.", n_models);
+    return r;
+}
+
+int view_metrics(struct gateway *g, struct buf *out, int *ret_status)
+{
+    struct metrics **all = calloc(g->n_workers + 1, sizeof(struct metrics *));
+    int r;
+
+    (void)ret_status;
+    if (all == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < g->n_workers; i++)
+        all[i] = g->workers[i].metrics;
+    all[g->n_workers] = g->control.metrics;
+    r = metrics_print(all, g->n_workers + 1, out);
+    free(all);
+    if (r == 0)
+        r = print_nodes(g, out);
+    if (r == 0)
+        r = buf_printf(out,
+                       "# HELP chasqui_held_body_bytes Request bodies held in memory.\n"
+                       "# TYPE chasqui_held_body_bytes gauge\nchasqui_held_body_bytes %llu\n"
+                       "# HELP chasqui_build_info The version that runs.\n"
+                       "# TYPE chasqui_build_info gauge\nchasqui_build_info{version=\"%s\"} 1\n",
+                       (unsigned long long)atomic_load_explicit(&g->bodies_bytes, memory_order_relaxed), CHASQUI_VERSION);
+    return r;
+}

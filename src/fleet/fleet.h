@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The fleet: what is known of every node, and the choice of one
+ *
+ *   UNKNOWN ──► UP ◄──► DOWN        by probes, and by connections that fail
+ *                └ ejected for a while, when it answers badly
+ *
+ * Pure: probes report into it, time is an argument. Not thread-safe: it lives behind the desk's lock.
+ */
+
+#include "base/addr.h"
+#include "base/rng.h"
+#include "call/retry.h"
+#include "fleet/ejection.h"
+#include "fleet/models.h"
+
+#define FLEET_MAX_NODES 1024
+#define FLEET_MAX_TRIED 8
+#define FLEET_NO_INDEX  UINT16_MAX
+
+enum node_state {
+    NODE_UNKNOWN,
+    NODE_UP,
+    NODE_DOWN,
+};
+
+struct fleet_node {
+    struct str name;
+    struct url url;
+    enum node_state state;
+    char why[192];          /* DOWN: what is wrong */
+    nsec_t since;           /* of the state */
+    char version[64];
+    struct models models;   /* of /api/tags; kept while it is down */
+    struct models resident; /* of /api/ps, and what has answered since */
+    uint32_t in_flight;
+    uint64_t n_granted;
+    struct ejection ejection;
+    nsec_t charged_at;      /* when a failure of this node last cost a token of the retry budget */
+};
+
+struct fleet {
+    struct fleet_node *nodes;
+    size_t n_nodes;
+    size_t turn;            /* round robin among equals */
+    struct rng rng;
+    struct hash_key hash_key;
+};
+
+/* What a probe learned. */
+struct fleet_report {
+    bool is_ok;
+    char why[192];          /* not ok: what went wrong */
+    char version[64];
+    struct models models;
+    struct models resident;
+};
+
+/* What the rest of the house may want to log. */
+enum fleet_news {
+    FLEET_NO_NEWS,
+    FLEET_NODE_UP,
+    FLEET_NODE_DOWN,
+    FLEET_NODE_EJECTED,
+};
+
+struct fleet_ask {
+    struct str key;                   /* of the model; empty: any node that is up */
+    uint64_t hash;
+    uint16_t tried[FLEET_MAX_TRIED];  /* nodes that earlier attempts failed on; others are preferred */
+    size_t n_tried;
+};
+
+enum {
+    FLEET_NO_MODEL = 1, /* no node, up or down, has it */
+    FLEET_NO_NODE = 2,  /* some have it (or none was asked for), and none of them is up */
+};
+
+/* @names and @urls: one per node, at least one. Return: 0, -ENOMEM. */
+MUST_USE int fleet_init(struct fleet *f, const struct str *names, const struct url *urls, size_t n, uint64_t seed);
+void fleet_fini(struct fleet *f);
+
+/**
+ * fleet_pick() - the node for the next attempt
+ *
+ * Among nodes that are up and have the model: those not tried yet and not ejected go first, then tried ones, then ejected ones; among
+ * equals the least in flight, ties in turn. Counts the grant; fleet_leave() gives it back.
+ *
+ * Return: 0; FLEET_NO_MODEL; FLEET_NO_NODE.
+ */
+MUST_USE int fleet_pick(struct fleet *f, const struct fleet_ask *ask, nsec_t now, uint16_t *ret_index);
+
+/* Whether another node than @index could begin with this at once. */
+bool fleet_has_idle_other(const struct fleet *f, const struct fleet_ask *ask, uint16_t index, nsec_t now);
+
+/* An attempt on @index is over; the blame of its outcome is laid. */
+enum fleet_news fleet_leave(struct fleet *f, uint16_t index, enum call_outcome outcome, const char *why, nsec_t now);
+
+/* Takes what @report holds; the sets that it replaces are left in @report for the caller to free. */
+enum fleet_news fleet_apply(struct fleet *f, uint16_t index, struct fleet_report *report, nsec_t now);
+
+/* The node answered for this model: it is loaded there. */
+void fleet_mark_resident(struct fleet *f, uint16_t index, struct str key, uint64_t hash);
+
+size_t fleet_n_up(const struct fleet *f);
+
+/* Whether any node has it. */
+bool fleet_knows_model(const struct fleet *f, struct str key, uint64_t hash);
+
+/* The lowest version among the nodes that are up: what every client may count on. "" when none is up. */
+const char *fleet_lowest_version(const struct fleet *f);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * A set of models, by key
+ *
+ * What one node has, or has loaded. Open addressing; bounded by MODELS_MAX, beyond which names are ignored and counted.
+ */
+
+#include "api/model_name.h"
+#include "base/hash.h"
+
+#define MODELS_MAX 16384
+
+struct model_slot {
+    uint64_t hash;
+    char *key; /* owned; NULL: free */
+};
+
+struct models {
+    struct model_slot *slots;
+    size_t n_slots; /* power of two, or 0 */
+    size_t n_models;
+    size_t n_ignored;
+};
+
+void models_fini(struct models *m);
+
+/* Return: 0, also when it was there or the set is full; -ENOMEM. */
+MUST_USE int models_put(struct models *m, struct str key, uint64_t hash);
+
+bool models_has(const struct models *m, struct str key, uint64_t hash);

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+#include "fleet/probe.h"
+
+#include <errno.h>
+
+#include "api/merge.h"
+#include "base/err.h"
+
+#define ANSWER_MAX     (16 * 1024 * 1024)
+#define DOWN_INTERVAL  NSEC_PER_SEC
+
+enum question {
+    ASK_VERSION,
+    ASK_TAGS,
+    ASK_PS,
+    N_QUESTIONS
+};
+
+static const struct str targets[N_QUESTIONS] = {
+    [ASK_VERSION] = STR_INIT("/api/version"),
+    [ASK_TAGS] = STR_INIT("/api/tags"),
+    [ASK_PS] = STR_INIT("/api/ps"),
+};
+
+struct probe {
+    struct prober *prober;
+    uint16_t index;
+    struct upstream upstream;
+    struct attempt attempt;
+    struct attempt_request request;
+    struct net_timer timer;   /* of the answer in hand, or of the next probe */
+    enum question question;
+    int status;
+    struct buf body;
+    struct buf fields;
+    struct fleet_report report;
+    bool is_running;
+    bool is_retried;          /* a stale connection was replaced once */
+    bool is_in_round;
+};
+
+static void ask(struct probe *p, bool is_fresh);
+
+static void report_fini(struct fleet_report *report)
+{
+    models_fini(&report->models);
+    models_fini(&report->resident);
+    *report = (struct fleet_report){0};
+}
+
+static void leave_round(struct probe *p)
+{
+    struct prober *prober = p->prober;
+
+    if (!p->is_in_round)
+        return;
+    p->is_in_round = false;
+    if (--prober->n_asked > 0)
+        return;
+    prober->is_round = false;
+    prober->ops->on_round(prober);
+}
+
+static void finish(struct probe *p, bool is_ok)
+{
+    struct prober *prober = p->prober;
+    nsec_t wait = prober->settings->interval_ns;
+
+    p->is_running = false;
+    p->report.is_ok = is_ok;
+    if (!is_ok && wait > DOWN_INTERVAL)
+        wait = DOWN_INTERVAL;
+    net_timer_arm(prober->loop, &p->timer, time_now() + wait);
+    prober->ops->on_report(prober, p->index, &p->report);
+    report_fini(&p->report);
+    leave_round(p);
+}
+
+static void give_up(struct probe *p, const char *why)
+{
+    (void)snprintf(p->report.why, sizeof(p->report.why), "%s", why);
+    finish(p, false);
+}
+
+/* The sets that a listing is read into. */
+struct listing {
+    struct models *models;
+    struct hash_key hash_key;
+};
+
+static int on_model(void *arg, struct str name, struct str digest)
+{
+    struct listing *listing = arg;
+    struct model_key key;
+
+    (void)digest;
+    if (model_key_parse(name, &key) < 0)
+        return 0;
+    return models_put(listing->models, model_key_str(&key), hash_bytes(listing->hash_key, model_key_str(&key)));
+}
+
+static int read_answer(struct probe *p)
+{
+    struct listing listing = {.hash_key = p->prober->hash_key};
+
+    if (p->question == ASK_VERSION)
+        return api_read_version(buf_str(&p->body), p->report.version);
+    listing.models = p->question == ASK_TAGS ? &p->report.models : &p->report.resident;
+    return api_each_model(buf_str(&p->body), on_model, &listing);
+}
+
+static void on_end(struct attempt *a)
+{
+    struct probe *p = container_of(a, struct probe, attempt);
+    char why[128];
+
+    if (p->status != 200) {
+        (void)snprintf(why, sizeof(why), "%s answered %d", targets[p->question].s, p->status);
+        give_up(p, why);
+        return;
+    }
+    if (read_answer(p) < 0) {
+        (void)snprintf(why, sizeof(why), "%s is not answered as Ollama does", targets[p->question].s);
+        give_up(p, why);
+        return;
+    }
+    if (++p->question < N_QUESTIONS)
+        ask(p, /* is_fresh= */ false);
+    else
+        finish(p, true);
+}
+
+static void on_head(struct attempt *a, const struct h1_head *head)
+{
+    container_of(a, struct probe, attempt)->status = head->status;
+}
+
+static void on_bytes(struct attempt *a, struct str bytes)
+{
+    struct probe *p = container_of(a, struct probe, attempt);
+
+    if (buf_put(&p->body, bytes) == 0)
+        return;
+    attempt_cancel(a);
+    give_up(p, "its list of models is over 16 MiB");
+}
+
+static void on_flush(struct attempt *a)
+{
+    (void)a;
+}
+
+static void on_fail(struct attempt *a, enum call_outcome outcome, int err)
+{
+    struct probe *p = container_of(a, struct probe, attempt);
+
+    if (outcome == CALL_STALE_CONNECTION && !p->is_retried) {
+        p->is_retried = true;
+        ask(p, /* is_fresh= */ true);
+        return;
+    }
+    give_up(p, err == -ECONNRESET && outcome == CALL_RESET ? "closed the connection without an answer" : err_text(err));
+}
+
+static const struct attempt_ops probe_ops = {
+    .name = "probe",
+    .on_head = on_head,
+    .on_record = on_bytes,
+    .on_bytes = on_bytes,
+    .on_flush = on_flush,
+    .on_end = on_end,
+    .on_fail = on_fail,
+};
+
+static void ask(struct probe *p, bool is_fresh)
+{
+    int r;
+
+    buf_reset(&p->body);
+    p->request = (struct attempt_request){
+        .method = STR("GET"),
+        .target = targets[p->question],
+        .fields = buf_str(&p->fields),
+    };
+    net_timer_arm(p->prober->loop, &p->timer, time_now() + p->prober->settings->timeout_ns);
+    r = attempt_start(&p->attempt, &probe_ops, &p->upstream, &p->request, is_fresh);
+    if (r < 0)
+        give_up(p, err_text(r));
+}
+
+static void start(struct probe *p)
+{
+    p->is_running = true;
+    p->is_retried = false;
+    p->question = ASK_VERSION;
+    ask(p, /* is_fresh= */ false);
+}
+
+static void on_timer(struct net_timer *timer)
+{
+    struct probe *p = container_of(timer, struct probe, timer);
+    char why[128];
+
+    if (!p->is_running) {
+        start(p);
+        return;
+    }
+    attempt_cancel(&p->attempt);
+    (void)snprintf(why, sizeof(why), "no answer to %s within %lld ms", targets[p->question].s,
+                   (long long)(p->prober->settings->timeout_ns / NSEC_PER_MSEC));
+    give_up(p, why);
+}
+
+void prober_look_again(struct prober *prober)
+{
+    if (prober->is_round)
+        return;
+    prober->is_round = true;
+    prober->n_asked = prober->n_probes;
+    for (size_t i = 0; i < prober->n_probes; i++) {
+        struct probe *p = &prober->probes[i];
+
+        p->is_in_round = true;
+        if (!p->is_running)
+            net_timer_arm(prober->loop, &p->timer, time_now());
+    }
+}
+
+static int probe_init(struct probe *p, struct prober *prober, uint16_t index, const struct upstream_settings *settings,
+                      const struct fleet_node *node)
+{
+    int r;
+
+    p->prober = prober;
+    p->index = index;
+    p->body = BUF_INIT(ANSWER_MAX);
+    p->fields = BUF_INIT(1024);
+    r = buf_printf(&p->fields, "User-Agent: chasqui/%s\r\nVia: " STR_FMT "\r\n", CHASQUI_VERSION,
+                   STR_ARG(prober->settings->via));
+    if (r == 0)
+        r = upstream_init(&p->upstream, prober->loop, settings, node->name, &node->url);
+    if (r == 0)
+        r = net_timer_init(prober->loop, &p->timer, on_timer);
+    return r;
+}
+
+int prober_start(struct prober *p, struct net_loop *loop, const struct prober_ops *ops,
+                 const struct probe_settings *settings, const struct upstream_settings *upstream,
+                 const struct fleet *fleet)
+{
+    int r = 0;
+
+    *p = (struct prober){.ops = ops, .loop = loop, .settings = settings, .hash_key = fleet->hash_key};
+    p->probes = calloc(fleet->n_nodes, sizeof(struct probe));
+    if (p->probes == NULL)
+        return -ENOMEM;
+    p->n_probes = fleet->n_nodes;
+    for (size_t i = 0; i < p->n_probes && r == 0; i++)
+        r = probe_init(&p->probes[i], p, (uint16_t)i, upstream, &fleet->nodes[i]);
+    if (r == 0)
+        prober_look_again(p);
+    return r;
+}
+
+void prober_stop(struct prober *prober)
+{
+    for (size_t i = 0; i < prober->n_probes; i++) {
+        struct probe *p = &prober->probes[i];
+
+        attempt_cancel(&p->attempt);
+        net_timer_fini(prober->loop, &p->timer);
+        upstream_close(&p->upstream);
+        report_fini(&p->report);
+        buf_fini(&p->body);
+        buf_fini(&p->fields);
+    }
+}
+
+void prober_free(struct prober *p)
+{
+    free(p->probes);
+}

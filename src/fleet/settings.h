@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Settings of the fleet: its nodes, and how often they are probed. */
+
+#include "config/settings.h"
+
+struct node_settings {
+    char *name; /* "" in the file: host:port of the URL */
+    char *url;
+};
+
+struct fleet_settings {
+    struct setting_objects nodes; /* of struct node_settings */
+    nsec_t probe_interval_ns;
+};
+
+#define N_FLEET_ROWS 2
+extern const struct setting fleet_rows[N_FLEET_ROWS];

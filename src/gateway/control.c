@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/control.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#include "gateway/gateway.h"
+
+#define LOOK_PAUSE_NS (NSEC_PER_SEC / 2)
+
+/*
+ * Probes
+ */
+
+static struct control *control_of(struct prober *p)
+{
+    return container_of(p, struct control, prober);
+}
+
+static void on_report(struct prober *p, uint16_t index, struct fleet_report *report)
+{
+    struct gateway *g = control_of(p)->gateway;
+    struct desk_news news;
+
+    desk_report(&g->desk, index, report, &news);
+    gateway_log_news(g, &news);
+}
+
+static void answer_lookers(struct control *c)
+{
+    for (struct list *it = list_first(&c->lookers); it != NULL; it = list_first(&c->lookers)) {
+        struct look_again *look = container_of(it, struct look_again, link);
+
+        list_remove(it);
+        net_mail_post(look->from, &look->mail);
+    }
+}
+
+static void on_round(struct prober *p)
+{
+    struct control *c = control_of(p);
+
+    c->round_ended = time_now();
+    answer_lookers(c);
+    if (!c->is_ready) {
+        c->is_ready = true;
+        gateway_on_ready(c->gateway);
+    }
+}
+
+static const struct prober_ops prober_ops = {
+    .name = "control",
+    .on_report = on_report,
+    .on_round = on_round,
+};
+
+static void on_looked(struct net_mail *mail)
+{
+    struct look_again *look = container_of(mail, struct look_again, mail);
+
+    look->on_looked(look);
+}
+
+static void on_look_again(struct net_mail *mail)
+{
+    struct look_again *look = container_of(mail, struct look_again, mail);
+    struct control *c = look->control;
+
+    look->mail.deliver = on_looked;
+    if (c->is_stopping || (!c->prober.is_round && time_now() - c->round_ended < LOOK_PAUSE_NS)) {
+        net_mail_post(look->from, &look->mail);
+        return;
+    }
+    list_put_back(&c->lookers, &look->link);
+    prober_look_again(&c->prober);
+}
+
+void control_look_again(struct control *c, struct look_again *look)
+{
+    look->control = c;
+    look->mail.deliver = on_look_again;
+    list_init(&look->link);
+    net_mail_post(&c->loop, &look->mail);
+}
+
+/*
+ * Signals and the end
+ */
+
+static void on_signal(struct net_signal *signal, int number)
+{
+    struct control *c = number == SIGTERM ? container_of(signal, struct control, signals[0])
+                                          : container_of(signal, struct control, signals[1]);
+
+    if (++c->n_signals == 1) {
+        gateway_drain(c->gateway);
+        return;
+    }
+    c->is_stopping = true;
+    answer_lookers(c);
+    gateway_stop(c->gateway);
+}
+
+int control_init(struct control *c, struct gateway *g, const struct control_ops *ops, int admin_fd)
+{
+    int r;
+
+    c->gateway = g;
+    c->ops = ops;
+    c->round_ended = -LOOK_PAUSE_NS;
+    list_init(&c->lookers);
+    c->probe_settings = (struct probe_settings){
+        .interval_ns = g->fleet->probe_interval_ns,
+        .timeout_ns = g->settings->metadata_timeout_ns,
+        .via = str_of(g->via),
+    };
+    c->metrics = metrics_new();
+    if (c->metrics == NULL)
+        return -ENOMEM;
+    r = net_loop_init(&c->loop);
+    if (r < 0)
+        return r;
+    c->admin = (struct http_server){
+        .ops = ops->admin,
+        .settings = &g->settings->http,
+        .loop = &c->loop,
+        .metrics = c->metrics,
+        .out = &c->out,
+        .is_loopback = addr_is_loopback(&c->admin_addr),
+    };
+    r = http_server_open(&c->admin, admin_fd);
+    if (r == 0)
+        r = net_signal_start(&c->loop, &c->signals[0], SIGTERM, on_signal);
+    if (r == 0)
+        r = net_signal_start(&c->loop, &c->signals[1], SIGINT, on_signal);
+    if (r == 0)
+        r = prober_start(&c->prober, &c->loop, &prober_ops, &c->probe_settings, g->upstream, &g->desk.fleet);
+    return r;
+}
+
+void control_run(struct control *c)
+{
+    net_loop_run(&c->loop);
+    http_server_close(&c->admin);
+    prober_stop(&c->prober);
+    net_signal_stop(&c->signals[0]);
+    net_signal_stop(&c->signals[1]);
+    net_loop_fini(&c->loop);
+}
+
+void control_fini(struct control *c)
+{
+    prober_free(&c->prober);
+    c->metrics = metrics_free(c->metrics);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/desk.h"
+
+#define RETRIES_ALWAYS 10
+#define ONE_DEATH_NS   NSEC_PER_SEC /* failures of a node within it count as one event */
+
+int desk_init(struct desk *d, const struct str *names, const struct url *urls, size_t n, double retry_budget)
+{
+    *d = (struct desk){0};
+    (void)pthread_mutex_init(&d->lock, NULL);
+    budget_init(&d->budget, retry_budget, RETRIES_ALWAYS, time_now());
+    return fleet_init(&d->fleet, names, urls, n, (uint64_t)time_wall());
+}
+
+void desk_fini(struct desk *d)
+{
+    fleet_fini(&d->fleet);
+    (void)pthread_mutex_destroy(&d->lock);
+}
+
+static void lock(struct desk *d)
+{
+    (void)pthread_mutex_lock(&d->lock);
+}
+
+static void unlock(struct desk *d)
+{
+    (void)pthread_mutex_unlock(&d->lock);
+}
+
+int desk_enter(struct desk *d, const struct fleet_ask *ask, bool is_first, nsec_t now, struct grant *ret_grant)
+{
+    uint16_t node;
+    int r;
+
+    lock(d);
+    if (is_first)
+        budget_request(&d->budget, now);
+    r = fleet_pick(&d->fleet, ask, now, &node);
+    if (r == 0)
+        *ret_grant = (struct grant){
+            .node = node,
+            .is_held = true,
+            .is_resident = models_has(&d->fleet.nodes[node].resident, ask->key, ask->hash),
+        };
+    unlock(d);
+    return r;
+}
+
+static void tell(const struct desk *d, enum fleet_news what, uint16_t node, struct desk_news *ret)
+{
+    *ret = (struct desk_news){.what = what, .node = node};
+    if (what == FLEET_NO_NEWS)
+        return;
+    ret->n_up = fleet_n_up(&d->fleet);
+    (void)snprintf(ret->why, sizeof(ret->why), "%s", d->fleet.nodes[node].why);
+}
+
+void desk_leave(struct desk *d, struct grant *grant, const struct fleet_ask *ask, enum call_outcome outcome,
+                const char *why, struct desk_news *ret_news)
+{
+    lock(d);
+    if (outcome == CALL_OK && ask->key.len > 0 && !grant->is_resident)
+        fleet_mark_resident(&d->fleet, grant->node, ask->key, ask->hash);
+    tell(d, fleet_leave(&d->fleet, grant->node, outcome, why, time_now()), grant->node, ret_news);
+    unlock(d);
+    grant->is_held = false;
+}
+
+void desk_mark_resident(struct desk *d, struct grant *grant, const struct fleet_ask *ask)
+{
+    if (grant->is_resident || ask->key.len == 0)
+        return;
+    grant->is_resident = true;
+    lock(d);
+    fleet_mark_resident(&d->fleet, grant->node, ask->key, ask->hash);
+    unlock(d);
+}
+
+bool desk_may_retry(struct desk *d, uint16_t node, enum call_outcome outcome, nsec_t now)
+{
+    bool is_death = outcome == CALL_CONNECT_FAILED || outcome == CALL_RESET || outcome == CALL_STALE_CONNECTION;
+    struct fleet_node *n = &d->fleet.nodes[node];
+    bool may = true;
+
+    lock(d);
+    if (!is_death || now - n->charged_at >= ONE_DEATH_NS) {
+        may = budget_take(&d->budget, now);
+        if (may && is_death)
+            n->charged_at = now;
+    }
+    unlock(d);
+    return may;
+}
+
+bool desk_has_idle_other(struct desk *d, const struct fleet_ask *ask, uint16_t node, nsec_t now)
+{
+    bool has;
+
+    lock(d);
+    has = fleet_has_idle_other(&d->fleet, ask, node, now);
+    unlock(d);
+    return has;
+}
+
+void desk_report(struct desk *d, uint16_t node, struct fleet_report *report, struct desk_news *ret_news)
+{
+    lock(d);
+    tell(d, fleet_apply(&d->fleet, node, report, time_now()), node, ret_news);
+    unlock(d);
+}
+
+size_t desk_n_up(struct desk *d)
+{
+    size_t n;
+
+    lock(d);
+    n = fleet_n_up(&d->fleet);
+    unlock(d);
+    return n;
+}
+
+void desk_version(struct desk *d, char out[static 64])
+{
+    lock(d);
+    (void)snprintf(out, 64, "%s", fleet_lowest_version(&d->fleet));
+    unlock(d);
+}
+
+void desk_look(struct desk *d, uint16_t node, struct desk_node *ret_node)
+{
+    const struct fleet_node *n = &d->fleet.nodes[node];
+
+    lock(d);
+    *ret_node = (struct desk_node){
+        .name = n->name,
+        .url = n->url,
+        .state = n->state,
+        .is_ejected = ejection_is_out(&n->ejection, time_now()),
+        .in_flight = n->in_flight,
+        .n_granted = n->n_granted,
+        .n_models = n->models.n_models,
+        .n_resident = n->resident.n_models,
+        .since = n->since,
+    };
+    (void)snprintf(ret_node->version, sizeof(ret_node->version), "%s", n->version);
+    (void)snprintf(ret_node->why, sizeof(ret_node->why), "%s", n->why);
+    unlock(d);
+}

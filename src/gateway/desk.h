@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The desk: everything that must be counted once for the process
+ *
+ * Which node serves the next attempt, what is in flight where, whom a failure is blamed on, and the retry budget. One lock, held for about a
+ * microsecond, never across I/O or a log line; inside it pure policies. Any thread may call.
+ *
+ *   desk_enter() ──► grant ──► attempt ──► desk_leave(outcome)
+ */
+
+#include <pthread.h>
+
+#include "call/budget.h"
+#include "fleet/fleet.h"
+
+struct desk {
+    pthread_mutex_t lock;
+    struct fleet fleet;
+    struct budget budget;
+};
+
+struct grant {
+    uint16_t node;
+    bool is_held;
+    bool is_resident;  /* the model was loaded there when the grant was given */
+};
+
+/* Something that a reader of the log wants to know; to be logged by the caller, outside the lock. */
+struct desk_news {
+    enum fleet_news what;
+    uint16_t node;
+    size_t n_up;
+    char why[192];
+};
+
+/* What an operator sees of a node. */
+struct desk_node {
+    struct str name;   /* lives as long as the desk */
+    struct url url;
+    enum node_state state;
+    bool is_ejected;
+    uint32_t in_flight;
+    uint64_t n_granted;
+    size_t n_models;
+    size_t n_resident;
+    nsec_t since;
+    char version[64];
+    char why[192];
+};
+
+/* Return: 0, -ENOMEM. */
+MUST_USE int desk_init(struct desk *d, const struct str *names, const struct url *urls, size_t n, double retry_budget);
+void desk_fini(struct desk *d);
+
+static inline size_t desk_n_nodes(const struct desk *d)
+{
+    return d->fleet.n_nodes;
+}
+
+static inline struct str desk_node_name(const struct desk *d, uint16_t node)
+{
+    return d->fleet.nodes[node].name;
+}
+
+/* @is_first: a new request, not a further attempt of one. Return: as fleet_pick(). */
+MUST_USE int desk_enter(struct desk *d, const struct fleet_ask *ask, bool is_first, nsec_t now, struct grant *ret_grant);
+
+/* Gives @grant back. @ask: on CALL_OK its model is marked as loaded on the node. */
+void desk_leave(struct desk *d, struct grant *grant, const struct fleet_ask *ask, enum call_outcome outcome, const char *why,
+                struct desk_news *ret_news);
+
+/* The model has begun to answer, so it is loaded. */
+void desk_mark_resident(struct desk *d, struct grant *grant, const struct fleet_ask *ask);
+
+/* Whether the budget allows a further attempt after @outcome on @node; failures that one death causes cost one token together. */
+bool desk_may_retry(struct desk *d, uint16_t node, enum call_outcome outcome, nsec_t now);
+
+bool desk_has_idle_other(struct desk *d, const struct fleet_ask *ask, uint16_t node, nsec_t now);
+
+/* A probe's report; what is left in it is the caller's. */
+void desk_report(struct desk *d, uint16_t node, struct fleet_report *report, struct desk_news *ret_news);
+
+size_t desk_n_up(struct desk *d);
+void desk_version(struct desk *d, char out[static 64]);
+void desk_look(struct desk *d, uint16_t node, struct desk_node *ret_node);

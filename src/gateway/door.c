@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/door.h"
+
+#include <errno.h>
+
+#include "base/err.h"
+#include "gateway/exchange.h"
+#include "gateway/forward.h"
+#include "gateway/gateway.h"
+
+#define UNSENT_MAX (64 * 1024) /* beyond the record in hand */
+#define ORIGIN_MAX 512
+
+struct door_conn {
+    struct http_conn http;
+    struct sink sink;
+    struct exchange *exchange;    /* of the request in hand */
+    struct str own_fields;        /* fields the door adds to the answer; in the exchange's arena */
+    bool is_admin;                /* may see how its request was carried */
+};
+
+static struct door_conn *door_of(struct http_conn *c)
+{
+    return container_of(c, struct door_conn, http);
+}
+
+static struct worker *worker_of(const struct http_conn *c)
+{
+    return container_of(c->server->loop, struct worker, loop);
+}
+
+/*
+ * Sink
+ */
+
+static struct door_conn *sink_owner(const struct sink *s)
+{
+    return container_of((struct sink *)(uintptr_t)s, struct door_conn, sink);
+}
+
+static void sink_head(struct sink *s, const struct answer_head *head)
+{
+    struct door_conn *d = sink_owner(s);
+    const struct timeline *tl = &d->exchange->tl;
+    struct http_answer answer = {
+        .status = head->status,
+        .fields = head->fields,
+        .has_length = head->has_length,
+        .length = head->length,
+    };
+    char text[1024];
+    int n = snprintf(text, sizeof(text), "X-Request-Id: %s\r\n" STR_FMT, tl->request_id, STR_ARG(d->own_fields));
+
+    if (d->is_admin && tl->node.len > 0)
+        n += snprintf(text + n, sizeof(text) - (size_t)n,
+                      "X-Chasqui-Node: " STR_FMT "\r\nX-Chasqui-Attempts: %u\r\n", STR_ARG(tl->node), tl->n_attempts);
+    answer.own_fields = str_make(text, (size_t)n);
+    http_conn_head(&d->http, &answer);
+}
+
+static void sink_bytes(struct sink *s, struct str bytes)
+{
+    http_conn_piece(&sink_owner(s)->http, bytes);
+}
+
+static void sink_flush(struct sink *s)
+{
+    http_conn_flush(&sink_owner(s)->http);
+}
+
+static void sink_end(struct sink *s, enum sink_end end)
+{
+    struct door_conn *d = sink_owner(s);
+
+    d->exchange = NULL;
+    http_conn_end(&d->http, end == SINK_COMPLETE);
+}
+
+static bool sink_is_full(const struct sink *s)
+{
+    return net_stream_unsent(&sink_owner(s)->http.stream) > UNSENT_MAX;
+}
+
+static const struct sink_ops door_sink_ops = {
+    .name = "door",
+    .head = sink_head,
+    .record = sink_bytes,
+    .bytes = sink_bytes,
+    .flush = sink_flush,
+    .end = sink_end,
+    .is_full = sink_is_full,
+};
+
+/*
+ * Who comes, and what for
+ */
+
+/* The secret a client shows: a bearer token or x-api-key. */
+static struct str shown_secret(const struct h1_head *head)
+{
+    struct str field = h1_field_get(head, STR("authorization"));
+
+    if (field.len > 7 && str_eq_nocase(str_head(field, 7), STR("bearer ")))
+        return str_trim(str_from(field, 7));
+    return h1_field_get(head, STR("x-api-key"));
+}
+
+/* Return: REASON_none, unauthorized or forbidden. */
+static enum reason authenticate(struct door_conn *d, const struct h1_head *head, bool has_origin)
+{
+    const struct gateway *g = worker_of(&d->http)->gateway;
+    const struct key *key;
+
+    if (g->keys.n_keys == 0) {
+        d->is_admin = d->http.server->is_loopback && !has_origin;
+        return REASON_none;
+    }
+    key = keys_find(&g->keys, shown_secret(head));
+    if (key == NULL)
+        return REASON_unauthorized;
+    d->exchange->tl.key = key->name;
+    d->is_admin = (key->scopes & KEY_ADMIN) != 0;
+    return (key->scopes & (KEY_USE | KEY_ADMIN)) != 0 ? REASON_none : REASON_forbidden;
+}
+
+/* A page of another origin is refused; one of an allowed origin may read the answer. */
+static enum reason check_origin(struct door_conn *d, const struct h1_head *head, struct str origin)
+{
+    const struct gateway *g = worker_of(&d->http)->gateway;
+    struct arena *arena = &d->exchange->arena;
+    char *at;
+
+    if (d->http.server->is_loopback && !guard_allows_host(&g->guard, head->host))
+        return REASON_forbidden;
+    if (origin.s == NULL)
+        return REASON_none;
+    if (!guard_allows_origin(&g->guard, origin))
+        return REASON_forbidden;
+    at = origin.len > ORIGIN_MAX ? NULL : arena_alloc(arena, origin.len + 128);
+    if (at == NULL)
+        return REASON_forbidden;
+    d->own_fields = str_make(at, (size_t)snprintf(at, origin.len + 128,
+        "Access-Control-Allow-Origin: " STR_FMT "\r\nVary: Origin\r\nAccess-Control-Expose-Headers: X-Request-Id\r\n",
+        STR_ARG(origin)));
+    return REASON_none;
+}
+
+static void refuse(struct door_conn *d, enum reason reason, const char *text)
+{
+    exchange_refuse(d->exchange, reason, text);
+}
+
+static void answer_text(struct door_conn *d, int status, enum reason reason, struct str fields, struct str body)
+{
+    d->exchange->tl.reason = reason;
+    exchange_answer(d->exchange, status, fields, body);
+}
+
+static void answer_preflight(struct door_conn *d)
+{
+    answer_text(d, 204, REASON_none,
+                STR("Access-Control-Allow-Methods: GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS\r\n"
+                    "Access-Control-Allow-Headers: Authorization,Content-Type,User-Agent,Accept,X-Requested-With,"
+                    "X-Api-Key,X-Session-Id,Traceparent,Tracestate,Openai-Beta,X-Stainless-Lang,"
+                    "X-Stainless-Package-Version,X-Stainless-Os,X-Stainless-Arch,X-Stainless-Retry-Count,"
+                    "X-Stainless-Runtime,X-Stainless-Runtime-Version,X-Stainless-Async,X-Stainless-Helper-Method,"
+                    "X-Stainless-Poll-Helper,X-Stainless-Custom-Poll-Interval,X-Stainless-Timeout\r\n"
+                    "Access-Control-Max-Age: 43200\r\n"),
+                STR_NULL);
+}
+
+/* Texts and types of Ollama's router, which clients know. */
+static void answer_not_found(struct door_conn *d)
+{
+    answer_text(d, 404, REASON_not_found, STR("Content-Type: text/plain\r\n"), STR("404 page not found"));
+}
+
+static void answer_method(struct door_conn *d, const struct api_route *route)
+{
+    char allow[64];
+    char fields[160];
+    int n = snprintf(fields, sizeof(fields), "Allow: %s\r\nContent-Type: text/plain\r\n", api_allow(route->methods, allow));
+
+    answer_text(d, 405, REASON_method_not_allowed, str_make(fields, (size_t)n), STR("405 method not allowed"));
+}
+
+static void answer_redirect(struct door_conn *d, const struct h1_head *head, const struct api_route *route)
+{
+    char fields[128];
+    int n = snprintf(fields, sizeof(fields), "Location: " STR_FMT "\r\n", STR_ARG(route->path));
+
+    answer_text(d, head->method == H1_GET ? 301 : 307, REASON_not_found, str_make(fields, (size_t)n), STR_NULL);
+}
+
+/* The route of the request, or the answer that there is none. Return: 0, HTTP_CONN_REFUSED. */
+static int find_route(struct door_conn *d, const struct h1_head *head)
+{
+    const struct api_route *route = NULL;
+    int r = api_route_find(head->path, &route);
+
+    if (r == API_ROUTE_NOT_FOUND) {
+        answer_not_found(d);
+        return HTTP_CONN_REFUSED;
+    }
+    if (r == API_ROUTE_REDIRECT) {
+        answer_redirect(d, head, route);
+        return HTTP_CONN_REFUSED;
+    }
+    d->exchange->route = route;
+    d->exchange->tl.route = route;
+    if ((route->methods & head->method) == 0) {
+        answer_method(d, route);
+        return HTTP_CONN_REFUSED;
+    }
+    return 0;
+}
+
+static bool is_encoded(const struct h1_head *head)
+{
+    struct str coding = h1_field_get(head, STR("content-encoding"));
+
+    return coding.len > 0 && !str_eq_nocase(coding, STR("identity"));
+}
+
+/* Everything that can be said before the body. Return: 0, HTTP_CONN_REFUSED. */
+static int admit(struct door_conn *d, const struct h1_head *head)
+{
+    const struct gateway *g = worker_of(&d->http)->gateway;
+    struct str origin = h1_field_get(head, STR("origin"));
+    enum reason reason = check_origin(d, head, origin);
+    const char *text = NULL;
+    int r;
+
+    if (reason == REASON_forbidden)
+        text = origin.s != NULL ? "this origin may not use the gateway; see `origins` in the configuration"
+                                : "this host name does not belong to the gateway";
+    if (reason == REASON_none && head->method == H1_OPTIONS && origin.s != NULL) {
+        answer_preflight(d);
+        return HTTP_CONN_REFUSED;
+    }
+    if (reason == REASON_none)
+        reason = authenticate(d, head, origin.s != NULL);
+    if (reason == REASON_none && forward_is_loop(head, g->via_token))
+        reason = REASON_loop;
+    if (reason == REASON_none && worker_of(&d->http)->is_draining)
+        reason = REASON_shutting_down;
+    if (reason != REASON_none) {
+        refuse(d, reason, text);
+        return HTTP_CONN_REFUSED;
+    }
+    r = find_route(d, head);
+    if (r == 0 && is_encoded(head)) {
+        refuse(d, REASON_unsupported_encoding, "request bodies with a Content-Encoding are not supported; send it plain");
+        r = HTTP_CONN_REFUSED;
+    }
+    return r;
+}
+
+/*
+ * Requests
+ */
+
+static int on_head(struct http_conn *c, const struct h1_head *head)
+{
+    struct door_conn *d = door_of(c);
+    struct worker *w = worker_of(c);
+    char peer[64];
+
+    d->own_fields = STR_NULL;
+    d->is_admin = false;
+    d->exchange = exchange_new(w, &d->sink);
+    if (d->exchange == NULL) {
+        http_conn_answer(c, 503, STR("Retry-After: 1\r\n"), STR_NULL);
+        return HTTP_CONN_REFUSED;
+    }
+    d->exchange->tl.begun = c->head_begun;
+    d->exchange->tl.peer = arena_dup(&d->exchange->arena, str_of(net_stream_peer(&c->stream, peer)));
+    d->exchange->tl.method = arena_dup(&d->exchange->arena, head->method_name);
+    /* An error has the shape of the API that was meant, also where there is no such route. */
+    d->exchange->family = api_family_of_path(head->path);
+    if (admit(d, head) != 0)
+        return HTTP_CONN_REFUSED;
+    if (forward_prepare(d->exchange, head, &w->gateway->keys, w->gateway->via) < 0) {
+        refuse(d, REASON_overload, NULL);
+        return HTTP_CONN_REFUSED;
+    }
+    return 0;
+}
+
+static int on_body(struct http_conn *c, struct str bytes)
+{
+    struct door_conn *d = door_of(c);
+
+    if (exchange_hold(d->exchange, bytes) == 0)
+        return 0;
+    refuse(d, REASON_overload, "the memory for request bodies is used up (memory.bodies)");
+    return HTTP_CONN_REFUSED;
+}
+
+static void answer_local(struct door_conn *d)
+{
+    const struct gateway *g = worker_of(&d->http)->gateway;
+    char version[64];
+    char body[128];
+    int n;
+
+    if (d->exchange->route->id == ROUTE_ROOT) {
+        answer_text(d, 200, REASON_none, STR("Content-Type: text/plain; charset=utf-8\r\n"), STR("Ollama is running"));
+        return;
+    }
+    desk_version((struct desk *)(uintptr_t)&g->desk, version);
+    if (version[0] == '\0') {
+        refuse(d, REASON_no_node, NULL);
+        return;
+    }
+    n = snprintf(body, sizeof(body), "{\"version\":\"%s\"}", version);
+    answer_text(d, 200, REASON_none, STR("Content-Type: " API_JSON_TYPE "\r\n"), str_make(body, (size_t)n));
+}
+
+static void on_request(struct http_conn *c)
+{
+    struct door_conn *d = door_of(c);
+
+    if (d->exchange->route->work == API_LOCAL)
+        answer_local(d);
+    else
+        exchange_start(d->exchange);
+}
+
+static void on_gone(struct http_conn *c)
+{
+    struct door_conn *d = door_of(c);
+    struct exchange *ex = d->exchange;
+
+    d->exchange = NULL;
+    if (ex != NULL)
+        exchange_leave(ex);
+}
+
+static void on_room(struct http_conn *c)
+{
+    struct door_conn *d = door_of(c);
+
+    if (d->exchange != NULL)
+        exchange_room(d->exchange);
+}
+
+static void on_reject(struct http_conn *c, int status, const char *text, struct buf *body)
+{
+    const struct api_error error = {
+        .reason = status == 413   ? REASON_too_large
+                  : status == 408 ? REASON_request_timeout
+                                  : REASON_bad_request,
+        .status = status,
+        .text = str_of(text),
+    };
+    struct door_conn *d = door_of(c);
+
+    (void)!api_put_error(body, d->exchange != NULL ? d->exchange->family : API_OLLAMA, &error);
+}
+
+static struct http_conn *conn_new(struct http_server *server)
+{
+    struct door_conn *d = calloc(1, sizeof(*d));
+
+    (void)server;
+    if (d == NULL)
+        return NULL;
+    d->sink.ops = &door_sink_ops;
+    return &d->http;
+}
+
+static void conn_free(struct http_conn *c)
+{
+    free(door_of(c));
+}
+
+const struct http_conn_ops door_ops = {
+    .name = "door",
+    .conn_new = conn_new,
+    .conn_free = conn_free,
+    .on_head = on_head,
+    .on_body = on_body,
+    .on_request = on_request,
+    .on_gone = on_gone,
+    .on_room = on_room,
+    .on_reject = on_reject,
+};

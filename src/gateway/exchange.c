@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/exchange.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "base/err.h"
+#include "gateway/gateway.h"
+#include "gateway/merge.h"
+#include "gateway/relay.h"
+#include "observe/log.h"
+#include "observe/access.h"
+
+#define ARENA_MAX (256 * 1024)
+
+struct exchange *exchange_new(struct worker *w, struct sink *sink)
+{
+    struct exchange *ex = calloc(1, sizeof(*ex));
+
+    if (ex == NULL)
+        return NULL;
+    if (net_timer_init(&w->loop, &ex->timer, exchange_on_timer) < 0) {
+        free(ex);
+        return NULL;
+    }
+    ex->worker = w;
+    ex->sink = sink;
+    ex->bury.run = exchange_on_bury;
+    ex->deadline = NSEC_NEVER;
+    ex->body = BUF_INIT(w->gateway->settings->http.body_max_bytes);
+    ex->held = BUF_INIT(RELAY_HELD_MAX);
+    arena_init(&ex->arena, ARENA_MAX);
+    ex->tl.begun = time_now();
+    request_id_make(ex->tl.request_id, time_wall(), &w->rng);
+    list_put_back(&w->exchanges, &ex->link);
+    w->n_exchanges++;
+    metrics_exchange_begin(w->metrics);
+    return ex;
+}
+
+void exchange_on_bury(struct net_task *task)
+{
+    struct exchange *ex = container_of(task, struct exchange, bury);
+    struct worker *w = ex->worker;
+
+    (void)atomic_fetch_sub_explicit(&w->gateway->bodies_bytes, ex->body.len, memory_order_relaxed);
+    list_remove(&ex->link);
+    w->n_exchanges--;
+    buf_fini(&ex->body);
+    buf_fini(&ex->held);
+    arena_fini(&ex->arena);
+    free(ex);
+    worker_check_idle(w);
+}
+
+int exchange_hold(struct exchange *ex, struct str bytes)
+{
+    struct gateway *g = ex->worker->gateway;
+    uint64_t before = atomic_fetch_add_explicit(&g->bodies_bytes, bytes.len, memory_order_relaxed);
+    int r = before + bytes.len > g->settings->bodies_max_bytes ? -ENOBUFS : buf_put(&ex->body, bytes);
+
+    if (r < 0)
+        (void)atomic_fetch_sub_explicit(&g->bodies_bytes, bytes.len, memory_order_relaxed);
+    return r;
+}
+
+/*
+ * The end: told once, for logs and metrics
+ */
+
+static void tell(struct exchange *ex)
+{
+    struct buf line = BUF_INIT(16384);
+    enum access_form form = ACCESS_JSON;
+
+    metrics_exchange_end(ex->worker->metrics, &ex->tl);
+    if (!log_access_is_on())
+        return;
+    if (log_access_is_human())
+        form = log_access_has_colour() ? ACCESS_COLOUR : ACCESS_HUMAN;
+    if (access_print(&ex->tl, time_wall(), form, &line) == 0)
+        log_access_line(buf_str(&line));
+    buf_fini(&line);
+}
+
+void exchange_finish(struct exchange *ex, enum reason reason)
+{
+    assert(ex->state != EXCHANGE_ENDED && !ex->grant.is_held);
+
+    ex->state = EXCHANGE_ENDED;
+    ex->tl.reason = reason;
+    ex->tl.ended = time_now();
+    ex->tl.bytes_in = ex->body.len;
+    ex->tl.usage = ex->judge.usage;
+    net_timer_fini(&ex->worker->loop, &ex->timer);
+    tell(ex);
+    net_defer(&ex->worker->loop, &ex->bury);
+}
+
+void exchange_leave_desk(struct exchange *ex, enum call_outcome outcome)
+{
+    struct gateway *g = ex->worker->gateway;
+    struct desk_news news;
+
+    if (!ex->grant.is_held)
+        return;
+    metrics_attempt(ex->worker->metrics, desk_node_name(&g->desk, ex->grant.node), call_rule_get(outcome)->name);
+    desk_leave(&g->desk, &ex->grant, &ex->ask, outcome, ex->why, &news);
+    gateway_log_news(g, &news);
+}
+
+/* Everything that might still come back is stopped; the sink is not touched. */
+static void stop(struct exchange *ex, enum reason reason)
+{
+    attempt_cancel(&ex->attempt);
+    merge_cancel(ex->merge);
+    exchange_leave_desk(ex, CALL_CANCELLED);
+    net_timer_disarm(&ex->timer);
+    if (ex->is_looking)
+        return; /* exchange_on_looked() finishes */
+    exchange_finish(ex, reason);
+}
+
+/*
+ * Answers of the gateway itself
+ */
+
+void exchange_answer(struct exchange *ex, int status, struct str fields, struct str body)
+{
+    const struct answer_head head = {.status = status, .fields = fields, .has_length = true, .length = body.len};
+    enum reason reason = ex->tl.reason;
+
+    ex->tl.status = status;
+    ex->tl.first_record = time_now();
+    ex->tl.bytes_out = body.len;
+    ex->sink->ops->head(ex->sink, &head);
+    ex->sink->ops->bytes(ex->sink, body);
+    ex->sink->ops->end(ex->sink, SINK_COMPLETE);
+    /* The sink may have found its client gone, and left. */
+    if (ex->state != EXCHANGE_ENDED)
+        exchange_finish(ex, reason);
+}
+
+void exchange_refuse(struct exchange *ex, enum reason reason, const char *text)
+{
+    struct buf body = BUF_INIT(8192);
+    char fields[160];
+    const bool may_wait = reason_http_status(reason) == 503;
+    const struct api_error error = {
+        .reason = reason,
+        .status = reason_http_status(reason),
+        .text = str_of(text != NULL ? text : reason_text(reason)),
+    };
+    int n = snprintf(fields, sizeof(fields), "Content-Type: " API_JSON_TYPE "\r\n%s", may_wait ? "Retry-After: 1\r\n" : "");
+
+    ex->tl.reason = reason;
+    /* Without memory the status says it alone. */
+    (void)!api_put_error(&body, ex->family, &error);
+    exchange_answer(ex, error.status, str_make(fields, (size_t)n), buf_str(&body));
+    buf_fini(&body);
+}
+
+void exchange_merged(struct exchange *ex, struct str body)
+{
+    exchange_answer(ex, 200, STR("Content-Type: " API_JSON_TYPE "\r\n"), body);
+}
+
+static void refuse_no_model(struct exchange *ex)
+{
+    struct buf text = BUF_INIT(2 * MODEL_KEY_MAX);
+
+    if (api_put_no_model_text(&text, ex->route, ex->asked.model) == 0 && buf_put_char(&text, '\0') == 0)
+        exchange_refuse(ex, REASON_no_model, text.data);
+    else
+        exchange_refuse(ex, REASON_no_model, NULL);
+    buf_fini(&text);
+}
+
+/*
+ * The next attempt
+ */
+
+static void look_again(struct exchange *ex)
+{
+    ex->state = EXCHANGE_LOOKING;
+    ex->has_looked = true;
+    ex->is_looking = true;
+    ex->look.from = &ex->worker->loop;
+    ex->look.on_looked = exchange_on_looked;
+    control_look_again(&ex->worker->gateway->control, &ex->look);
+}
+
+static nsec_t answer_time(const struct exchange *ex)
+{
+    const struct gateway_settings *s = ex->worker->gateway->settings;
+    nsec_t t = ex->route->work == API_INFERENCE ? s->first_token_timeout_ns : s->metadata_timeout_ns;
+    nsec_t due = t == NSEC_NEVER ? NSEC_NEVER : time_now() + t;
+
+    return due < ex->deadline ? due : ex->deadline;
+}
+
+void exchange_ask_node(struct exchange *ex, bool is_fresh)
+{
+    struct worker *w = ex->worker;
+    int r;
+
+    ex->state = EXCHANGE_ASKING;
+    ex->tl.n_attempts++;
+    ex->tl.node = desk_node_name(&w->gateway->desk, ex->grant.node);
+    ex->has_looked = false;
+    ex->retry_after_ns = -1;
+    r = attempt_start(&ex->attempt, &relay_ops, &w->upstreams[ex->grant.node], &ex->request, is_fresh);
+    if (r < 0) {
+        (void)snprintf(ex->why, sizeof(ex->why), "%s", err_text(r));
+        exchange_leave_desk(ex, CALL_CANCELLED); /* our own want, not the node's fault */
+        exchange_refuse(ex, REASON_overload, NULL);
+        return;
+    }
+    net_timer_arm(&w->loop, &ex->timer, answer_time(ex));
+}
+
+/* Nobody can take the request now. */
+static void no_grant(struct exchange *ex, int r)
+{
+    if (!ex->has_looked) {
+        look_again(ex);
+        return;
+    }
+    if (ex->tl.n_attempts > 0) {
+        exchange_failed(ex, CALL_CONNECT_FAILED); /* as the attempt before it: wait, and look again */
+        return;
+    }
+    if (r == FLEET_NO_MODEL && desk_n_up(&ex->worker->gateway->desk) > 0)
+        refuse_no_model(ex);
+    else
+        exchange_refuse(ex, REASON_no_node, NULL);
+}
+
+void exchange_enter_desk(struct exchange *ex)
+{
+    bool is_first = ex->tl.n_attempts == 0 && !ex->has_looked;
+    int r = desk_enter(&ex->worker->gateway->desk, &ex->ask, is_first, time_now(), &ex->grant);
+
+    if (r != 0) {
+        no_grant(ex, r);
+        return;
+    }
+    ex->tl.is_known_model = ex->ask.key.len > 0;
+    exchange_ask_node(ex, /* is_fresh= */ false);
+}
+
+void exchange_on_looked(struct look_again *look)
+{
+    struct exchange *ex = container_of(look, struct exchange, look);
+
+    ex->is_looking = false;
+    if (ex->is_gone)
+        exchange_finish(ex, REASON_client_gone);
+    else
+        exchange_enter_desk(ex);
+}
+
+static enum reason reason_of(enum call_outcome outcome)
+{
+    static const enum reason reasons[N_CALL_OUTCOMES] = {
+        [CALL_CONNECT_FAILED] = REASON_node_connect, [CALL_STALE_CONNECTION] = REASON_node_reset,
+        [CALL_RESET] = REASON_node_reset,            [CALL_OVERLOAD] = REASON_overload,
+        [CALL_STATUS_500] = REASON_node_5xx,         [CALL_STATUS_502_504] = REASON_node_5xx,
+        [CALL_CALLER_FAULT] = REASON_bad_request,    [CALL_DEADLINE] = REASON_deadline,
+        [CALL_BROKEN_ANSWER] = REASON_node_reset,    [CALL_CANCELLED] = REASON_client_gone,
+    };
+
+    return reasons[outcome];
+}
+
+/* No further attempt: the client gets what there is to tell. */
+static void give_up(struct exchange *ex, enum call_outcome outcome)
+{
+    enum reason reason = reason_of(outcome);
+    char text[320];
+
+    if (ex->state == EXCHANGE_HOLDING) {
+        relay_held(ex, reason);
+        return;
+    }
+    if (outcome == CALL_CONNECT_FAILED && desk_n_up(&ex->worker->gateway->desk) == 0)
+        reason = REASON_no_node;
+    (void)snprintf(text, sizeof(text), "%s: node " STR_FMT ": %s (%u attempts)", reason_text(reason), STR_ARG(ex->tl.node),
+                   ex->why, ex->tl.n_attempts);
+    exchange_refuse(ex, reason, text);
+}
+
+void exchange_failed(struct exchange *ex, enum call_outcome outcome)
+{
+    struct gateway *g = ex->worker->gateway;
+    uint16_t node = ex->grant.node;
+    bool had_attempt = ex->grant.is_held;
+    const struct retry_question question = {
+        .outcome = outcome,
+        .now = time_now(),
+        .deadline = ex->deadline,
+        .retry_after_ns = ex->retry_after_ns,
+        .is_other_idle = desk_has_idle_other(&g->desk, &ex->ask, node, time_now()),
+    };
+    struct retry_answer answer;
+
+    net_timer_disarm(&ex->timer);
+    answer = ex->is_gone ? (struct retry_answer){RETRY_NO, 0}
+                         : retry_decide(&g->settings->retry, &ex->retry, &question, &ex->worker->rng);
+    if (answer.verdict == RETRY_SAME) {
+        exchange_ask_node(ex, /* is_fresh= */ true);
+        return;
+    }
+    exchange_leave_desk(ex, outcome);
+    if (answer.verdict == RETRY_NO || (had_attempt && !desk_may_retry(&g->desk, node, outcome, question.now))) {
+        if (ex->is_gone)
+            exchange_finish(ex, REASON_client_gone);
+        else
+            give_up(ex, outcome);
+        return;
+    }
+    if (had_attempt && ex->ask.n_tried < FLEET_MAX_TRIED)
+        ex->ask.tried[ex->ask.n_tried++] = node;
+    buf_reset(&ex->held);
+    ex->state = EXCHANGE_WAITING;
+    net_timer_arm(&ex->worker->loop, &ex->timer, question.now + answer.delay_ns);
+}
+
+/*
+ * Time
+ */
+
+static void time_out(struct exchange *ex)
+{
+    const bool is_inference = ex->route->work == API_INFERENCE;
+    enum reason reason = time_now() >= ex->deadline            ? REASON_deadline
+                         : ex->state == EXCHANGE_RELAYING      ? REASON_between_tokens_timeout
+                         : is_inference                        ? REASON_first_token_timeout
+                                                               : REASON_metadata_timeout;
+
+    attempt_cancel(&ex->attempt);
+    (void)snprintf(ex->why, sizeof(ex->why), "%s", reason_text(reason));
+    exchange_leave_desk(ex, CALL_DEADLINE);
+    if (ex->is_gone)
+        exchange_finish(ex, REASON_client_gone);
+    else if (ex->state == EXCHANGE_RELAYING)
+        relay_break(ex, reason);
+    else
+        exchange_refuse(ex, reason, NULL);
+}
+
+void exchange_on_timer(struct net_timer *timer)
+{
+    struct exchange *ex = container_of(timer, struct exchange, timer);
+
+    switch (ex->state) {
+    case EXCHANGE_WAITING:
+        if (time_now() >= ex->deadline)
+            exchange_refuse(ex, REASON_deadline, NULL);
+        else
+            exchange_enter_desk(ex);
+        break;
+    case EXCHANGE_ASKING:
+    case EXCHANGE_HOLDING:
+    case EXCHANGE_RELAYING:
+        time_out(ex);
+        break;
+    case EXCHANGE_RECEIVING:
+    case EXCHANGE_LOOKING:
+    case EXCHANGE_MERGING:
+    case EXCHANGE_ENDED:
+        break;
+    }
+}
+
+/*
+ * Begin, room, leave
+ */
+
+/* The door left room behind the fields. */
+static void put_length(struct exchange *ex)
+{
+    struct str *fields = &ex->request.fields;
+    char *at = (char *)(uintptr_t)fields->s + fields->len;
+
+    fields->len += (size_t)snprintf(at, EXCHANGE_LENGTH_FIELD_MAX, "Content-Length: %zu\r\n", ex->body.len);
+}
+
+static void understand(struct exchange *ex)
+{
+    (void)!api_request_read(ex->route, buf_str(&ex->body), &ex->asked); /* unroutable: any node, which says why */
+    ex->ask.key = model_key_str(&ex->asked.key);
+    ex->ask.hash = hash_bytes(ex->worker->gateway->desk.fleet.hash_key, ex->ask.key);
+    ex->tl.model = ex->asked.model;
+    ex->tl.is_stream = ex->asked.is_stream;
+}
+
+void exchange_start(struct exchange *ex)
+{
+    nsec_t total = ex->worker->gateway->settings->total_timeout_ns;
+
+    ex->tl.understood = time_now();
+    if (total != NSEC_NEVER)
+        ex->deadline = ex->tl.begun + total;
+    if (ex->route->work == API_MERGED) {
+        ex->state = EXCHANGE_MERGING;
+        if (merge_start(ex) < 0)
+            exchange_refuse(ex, REASON_overload, NULL);
+        return;
+    }
+    put_length(ex);
+    ex->request.body = buf_str(&ex->body);
+    understand(ex);
+    exchange_enter_desk(ex);
+}
+
+void exchange_room(struct exchange *ex)
+{
+    if (!ex->is_paused)
+        return;
+    ex->is_paused = false;
+    relay_arm(ex);
+    attempt_resume(&ex->attempt);
+}
+
+/* A load must not die with the one who caused it: others wait for it too. */
+static bool may_be_loading(const struct exchange *ex)
+{
+    return (ex->state == EXCHANGE_ASKING || ex->state == EXCHANGE_HOLDING) && ex->route->work == API_INFERENCE &&
+           ex->ask.key.len > 0 && !ex->grant.is_resident;
+}
+
+void exchange_leave(struct exchange *ex)
+{
+    if (ex->state == EXCHANGE_ENDED)
+        return;
+    ex->is_gone = true;
+    ex->sink = &sink_discard;
+    ex->tl.status = ex->state == EXCHANGE_RELAYING ? ex->tl.status : 0;
+    if (!may_be_loading(ex))
+        stop(ex, REASON_client_gone);
+    else if (ex->is_paused)
+        exchange_room(ex);
+}
+
+void exchange_abort(struct exchange *ex)
+{
+    if (ex->state == EXCHANGE_ENDED)
+        return;
+    ex->is_gone = true;
+    ex->sink = &sink_discard;
+    stop(ex, REASON_shutting_down);
+}

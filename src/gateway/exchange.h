@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Exchange: one request on its way
+ *
+ *   RECEIVING ──► ASKING ──► RELAYING ──► ENDED
+ *                 ▲  │ ╲
+ *        next     │  │  ► HOLDING (an answer that reports a failure is kept, the policy decides)
+ *        attempt  │  ▼
+ *                 WAITING (delay) / LOOKING (nodes are asked again)
+ *
+ * The door fills it and starts it; from then on it chooses nodes at the desk, makes attempts, relays the answer into its sink, and tells everything
+ * about itself once, at its end. It knows neither sockets nor protocols. There is one loop and no other: the next attempt.
+ *
+ * Owned by itself from exchange_start() on: it ends with sink->end, or after exchange_leave(), and frees itself at the end of that turn of the loop.
+ */
+
+#include "api/request.h"
+#include "base/arena.h"
+#include "gateway/control.h"
+#include "gateway/desk.h"
+#include "gateway/sink.h"
+#include "gateway/worker.h"
+#include "upstream/attempt.h"
+
+enum exchange_state {
+    EXCHANGE_RECEIVING,
+    EXCHANGE_LOOKING,
+    EXCHANGE_WAITING,
+    EXCHANGE_ASKING,
+    EXCHANGE_HOLDING,
+    EXCHANGE_RELAYING,
+    EXCHANGE_MERGING,
+    EXCHANGE_ENDED,
+};
+
+struct merge;
+
+struct exchange {
+    struct worker *worker;
+    struct sink *sink;
+    struct list link;
+    struct net_task bury;              /* frees it at the end of the turn */
+    struct net_timer timer;            /* of the state it is in */
+    struct arena arena;
+    struct timeline tl;
+    enum exchange_state state;
+    bool is_gone;                      /* the client left; the sink discards */
+    bool is_looking;                   /* `look` is on its way */
+    bool has_looked;                   /* since the last attempt */
+    bool is_paused;                    /* the source waits for the sink */
+
+    /* The request, as the door understood it. */
+    enum api_family family;            /* shape of errors */
+    const struct api_route *route;     /* NULL: no such path */
+    struct attempt_request request;    /* as it goes to nodes; `fields` gets its Content-Length at start */
+    struct buf body;
+    struct api_request asked;
+    struct fleet_ask ask;
+
+    /* The attempt in hand. */
+    struct attempt attempt;
+    struct grant grant;
+    struct retry_state retry;
+    struct look_again look;
+    struct merge *merge;
+    nsec_t deadline;                   /* of the whole request */
+
+    /* The answer in hand. */
+    struct answer_head head;
+    struct api_answer judge;
+    struct buf held;                   /* HOLDING: the body of a failure, for the decision and the client */
+    enum call_outcome held_outcome;
+    nsec_t retry_after_ns;
+    char why[160];                     /* of the last failure, for logs and clients */
+};
+
+/* Room that the door leaves behind request.fields for "Content-Length: N\r\n". */
+#define EXCHANGE_LENGTH_FIELD_MAX 40
+
+/* A new exchange with a request id. NULL without memory. */
+struct exchange *exchange_new(struct worker *w, struct sink *sink);
+
+/* Adds a piece of the request body, kept until the end. Return: 0; -ENOBUFS the memory for all bodies is used up; -ENOMEM. */
+MUST_USE int exchange_hold(struct exchange *ex, struct str bytes);
+
+/* The request is whole. May answer, and end, before it returns. */
+void exchange_start(struct exchange *ex);
+
+/* Answers with what the gateway knows itself, and ends. */
+void exchange_answer(struct exchange *ex, int status, struct str fields, struct str body);
+
+/* Answers with an error in the shape of the route, and ends. @text: NULL: the reason's own. */
+void exchange_refuse(struct exchange *ex, enum reason reason, const char *text);
+
+/* The sink has room again. */
+void exchange_room(struct exchange *ex);
+
+/* The client left; the sink is not used any more. */
+void exchange_leave(struct exchange *ex);
+
+/* The process ends: everything stops. */
+void exchange_abort(struct exchange *ex);
+
+/* For merge.c: the listing is answered, or cannot be. */
+void exchange_merged(struct exchange *ex, struct str body);

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/gateway.h"
+
+#include <errno.h>
+#include <sys/random.h>
+
+#include "base/err.h"
+#include "observe/log.h"
+
+/*
+ * What the log says
+ */
+
+void gateway_log_news(struct gateway *g, const struct desk_news *news)
+{
+    char addr[280];
+    struct str name;
+    size_t n = g->n_nodes;
+
+    if (news->what == FLEET_NO_NEWS)
+        return;
+    name = g->names[news->node];
+    (void)addr_print(&g->urls[news->node].addr, addr);
+    switch (news->what) {
+    case FLEET_NODE_UP:
+        log_event(LOG_INFO, "node_up", "node " STR_FMT " http://%s is up; serving %zu of %zu", STR_ARG(name), addr, news->n_up, n);
+        break;
+    case FLEET_NODE_DOWN:
+        log_event(LOG_WARN, "node_down",
+                  "node " STR_FMT " http://%s: %s; still serving %zu of %zu. On that machine: OLLAMA_HOST=0.0.0.0 ollama serve",
+                  STR_ARG(name), addr, news->why, news->n_up, n);
+        break;
+    case FLEET_NODE_EJECTED:
+        log_event(LOG_WARN, "node_ejected", "node " STR_FMT " http://%s answers badly (%s): left alone for a while",
+                  STR_ARG(name), addr, news->why);
+        break;
+    case FLEET_NO_NEWS:
+        break;
+    }
+}
+
+void gateway_on_ready(struct gateway *g)
+{
+    char addr[280];
+    size_t n_models = 0;
+
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        struct desk_node node;
+
+        desk_look(&g->desk, (uint16_t)i, &node);
+        n_models += node.n_models;
+        if (node.state == NODE_UP)
+            log_event(LOG_INFO, "node", "node " STR_FMT ": Ollama %s, %zu models, %zu loaded", STR_ARG(node.name), node.version,
+                      node.n_models, node.n_resident);
+    }
+    (void)addr_print(&g->listens[0], addr);
+    if (n_models == 0)
+        log_event(LOG_INFO, "ready", "ready, but no node has a model yet. On a node: ollama pull llama3.2");
+    else
+        log_event(LOG_INFO, "ready", "ready. Try: curl http://%s/api/tags  or  OLLAMA_HOST=%s ollama list", addr, addr);
+}
+
+/*
+ * The end
+ */
+
+void gateway_drain(struct gateway *g)
+{
+    log_event(LOG_INFO, "draining", "ending: nothing new is accepted, streams may go on for %lld s; a second signal ends at once",
+              (long long)(g->settings->drain_timeout_ns / NSEC_PER_SEC));
+    g->control.is_draining = true;
+    for (size_t i = 0; i < g->n_workers; i++)
+        worker_drain(&g->workers[i]);
+}
+
+void gateway_stop(struct gateway *g)
+{
+    for (size_t i = 0; i < g->n_workers; i++)
+        worker_stop(&g->workers[i]);
+}
+
+static void on_worker_ended(struct net_mail *mail)
+{
+    struct worker *w = container_of(mail, struct worker, ended_mail);
+    struct gateway *g = w->gateway;
+
+    if (++g->n_ended == g->n_workers)
+        net_loop_stop(&g->control.loop);
+}
+
+/*
+ * The beginning
+ */
+
+static int make_nodes(struct gateway *g)
+{
+    const struct node_settings *nodes = g->fleet->nodes.items;
+    char addr[280];
+    char *at;
+
+    g->n_nodes = g->fleet->nodes.n;
+    g->names = calloc(g->n_nodes, sizeof(struct str));
+    g->urls = calloc(g->n_nodes, sizeof(struct url));
+    g->name_texts = calloc(g->n_nodes, sizeof(addr));
+    if (g->names == NULL || g->urls == NULL || g->name_texts == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        int r = url_parse_node(str_of(nodes[i].url), &g->urls[i]);
+
+        if (r < 0)
+            return r;
+        at = g->name_texts + i * sizeof(addr);
+        (void)snprintf(at, sizeof(addr), "%s", nodes[i].name[0] != '\0' ? nodes[i].name : addr_print(&g->urls[i].addr, addr));
+        g->names[i] = str_of(at);
+    }
+    return 0;
+}
+
+static void make_via(struct gateway *g)
+{
+    uint64_t id = 0;
+
+    (void)!getrandom(&id, sizeof(id), 0);
+    (void)snprintf(g->via, sizeof(g->via), "1.1 chasqui-%016llx", (unsigned long long)id);
+    g->via_token = str_from(str_of(g->via), 4);
+}
+
+static bool is_same_addr(const struct addr *a, const struct addr *b)
+{
+    bool is_all = b->host[0] == '\0' || str_eq(str_of(b->host), STR("0.0.0.0")) || str_eq(str_of(b->host), STR("::"));
+
+    return a->port == b->port && ((addr_is_loopback(a) && (addr_is_loopback(b) || is_all)) ||
+                                  str_eq_nocase(str_of(a->host), str_of(b->host)));
+}
+
+/* A gateway that asks itself would go round for ever. */
+static int check_not_self(const struct gateway *g)
+{
+    char addr[280];
+
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (size_t k = 0; k < g->n_listens; k++)
+            if (is_same_addr(&g->urls[i].addr, &g->listens[k])) {
+                log_event(LOG_ERROR, "self", "node " STR_FMT " is this gateway itself (%s); name the Ollama server instead: --node URL, "
+                          "or unset OLLAMA_HOST", STR_ARG(g->names[i]), addr_print(&g->listens[k], addr));
+                return -EINVAL;
+            }
+    return 0;
+}
+
+/* Others may come in only with keys, or when the operator says that anybody may. */
+static int check_exposure(const struct gateway *g, const struct addr *at, bool is_admin)
+{
+    char addr[280];
+
+    if (addr_is_loopback(at))
+        return 0;
+    if (is_admin ? g->keys.n_keys > 0 : g->keys.n_keys > 0 || g->settings->allow_anonymous)
+        return 0;
+    log_event(LOG_ERROR, "exposed", "%s can be reached by other machines and there are no keys: anybody could use your models. Give "
+              "--keys-file FILE (lines of name:key:scopes)%s, or listen on 127.0.0.1", addr_print(at, addr),
+              is_admin ? "" : ", or allow_anonymous: true in the configuration");
+    return -EPERM;
+}
+
+static int load_keys(struct gateway *g)
+{
+    struct buf errors = BUF_INIT(65536);
+    int r;
+
+    if (g->settings->keys_file[0] == '\0')
+        return 0;
+    r = keys_load(g->settings->keys_file, &g->keys, &errors);
+    if (errors.len > 0)
+        log_event(r < 0 ? LOG_ERROR : LOG_WARN, "keys", STR_FMT, STR_ARG(str_trim(buf_str(&errors))));
+    buf_fini(&errors);
+    return r;
+}
+
+static int bind_one(struct addr *at, size_t n, int *ret_fds, const char *what)
+{
+    char addr[280];
+    int r = net_listen_fds(at, n, ret_fds);
+
+    if (r < 0)
+        log_event(LOG_ERROR, "listen", "cannot listen on %s for %s: %s%s", addr_print(at, addr), what, err_text(r),
+                  r == -EADDRINUSE ? "; another program (maybe another gateway) has it: stop that, or choose another address" : "");
+    else
+        log_event(LOG_INFO, "listening", "%s %s", what, addr_print(at, addr));
+    return r;
+}
+
+static int parse_listens(struct gateway *g)
+{
+    const struct gateway_settings *s = g->settings;
+    int r = 0;
+
+    g->n_listens = s->listen.n;
+    g->listens = calloc(g->n_listens, sizeof(struct addr));
+    if (g->listens == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < g->n_listens && r == 0; i++)
+        r = addr_parse(str_of(s->listen.items[i]), 11435, &g->listens[i]);
+    if (r == 0)
+        r = addr_parse(str_of(s->admin), 11437, &g->control.admin_addr);
+    for (size_t i = 0; i < g->n_listens && r == 0; i++)
+        r = check_exposure(g, &g->listens[i], false);
+    return r == 0 ? check_exposure(g, &g->control.admin_addr, true) : r;
+}
+
+/* Descriptors by worker, then by listener. Return: 0, -errno with all closed. */
+static int start_workers(struct gateway *g)
+{
+    int *fds = calloc(g->n_workers * g->n_listens, sizeof(int)); /* by listener, then by worker */
+    int *own = calloc(g->n_listens, sizeof(int));
+    int r = fds == NULL || own == NULL ? -ENOMEM : 0;
+
+    for (size_t i = 0; i < g->n_listens && r == 0; i++)
+        r = bind_one(&g->listens[i], g->n_workers, fds + i * g->n_workers, "http");
+    if (r == 0)
+        r = check_not_self(g);
+    for (size_t k = 0; k < g->n_workers && r == 0; k++) {
+        for (size_t i = 0; i < g->n_listens; i++)
+            own[i] = fds[i * g->n_workers + k];
+        r = worker_init(&g->workers[k], g, own, g->n_listens);
+        g->workers[k].ended_mail.deliver = on_worker_ended;
+    }
+    free(fds);
+    free(own);
+    return r;
+}
+
+static int start(struct gateway *g, const struct control_ops *ops)
+{
+    char hostname[256] = "";
+    int admin_fd;
+    int r = make_nodes(g);
+
+    if (r < 0)
+        return r;
+    make_via(g);
+    (void)gethostname(hostname, sizeof(hostname) - 1);
+    r = guard_init(&g->guard, str_of(g->settings->origins), str_of(hostname));
+    if (r == 0)
+        r = load_keys(g);
+    if (r == 0)
+        r = parse_listens(g);
+    if (r == 0)
+        r = desk_init(&g->desk, g->names, g->urls, g->n_nodes, g->settings->retry_budget);
+    if (r == 0)
+        r = bind_one(&g->control.admin_addr, 1, &admin_fd, "admin");
+    if (r == 0)
+        r = start_workers(g);
+    if (r == 0)
+        r = control_init(&g->control, g, ops, admin_fd);
+    for (size_t k = 0; k < g->n_workers && r == 0; k++)
+        r = worker_start(&g->workers[k]);
+    return r;
+}
+
+static size_t count_workers(const struct gateway_settings *s)
+{
+    long n = s->n_workers > 0 ? (long)s->n_workers : sysconf(_SC_NPROCESSORS_ONLN);
+
+    return n < 1 ? 1 : (size_t)n;
+}
+
+int gateway_run(const struct gateway_settings *settings, const struct upstream_settings *upstream,
+                const struct fleet_settings *fleet, const struct control_ops *ops)
+{
+    struct gateway g = {.settings = settings, .upstream = upstream, .fleet = fleet};
+    int r;
+
+    g.n_workers = count_workers(settings);
+    g.workers = calloc(g.n_workers, sizeof(struct worker));
+    r = g.workers == NULL ? -ENOMEM : start(&g, ops);
+    if (r < 0) {
+        /* The process ends: what was begun goes with it. */
+        log_event(LOG_ERROR, "start", "cannot start: %s", err_text(r));
+        return 1;
+    }
+    control_run(&g.control);
+    for (size_t k = 0; k < g.n_workers; k++)
+        worker_join(&g.workers[k]);
+    control_fini(&g.control);
+    desk_fini(&g.desk);
+    keys_fini(&g.keys);
+    guard_fini(&g.guard);
+    free(g.workers);
+    free(g.listens);
+    free(g.names);
+    free(g.urls);
+    free(g.name_texts);
+    log_event(LOG_INFO, "ended", "ended");
+    return 0;
+}

@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/http_conn.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "base/err.h"
+
+#define PIPELINE_MAX       (64 * 1024)  /* unread bytes kept while an answer is on its way */
+#define LINGER_BYTES       (1024 * 1024)
+#define LINGER_NS          (2 * NSEC_PER_SEC)
+#define KEPT_MAX           (PIPELINE_MAX + 2 * NET_READ_BUF_BYTES)
+
+static void go_on(struct http_conn *c);
+
+/*
+ * Life
+ */
+
+static void conn_close(struct http_conn *c)
+{
+    if (c->state == HTTP_CONN_CLOSING)
+        return;
+    c->state = HTTP_CONN_CLOSING;
+    net_timer_fini(c->server->loop, &c->timer);
+    net_stream_close(&c->stream);
+}
+
+static void on_closed(struct net_stream *s)
+{
+    struct http_conn *c = container_of(s, struct http_conn, stream);
+    struct http_server *server = c->server;
+
+    list_remove(&c->link);
+    if (c->next.is_queued)
+        list_remove(&c->next.link);
+    server->n_conns--;
+    metrics_gauge_add(server->metrics, METRICS_CLIENTS, -1);
+    buf_fini(&c->in);
+    server->ops->conn_free(c);
+    if (server->is_draining && server->n_conns == 0 && server->on_idle != NULL)
+        net_defer(server->loop, server->on_idle);
+}
+
+/* The client is not there any more, or may not stay: an open request is told. */
+static void abandon(struct http_conn *c)
+{
+    bool is_open = c->state == HTTP_CONN_BODY || c->state == HTTP_CONN_ANSWERING;
+
+    if (c->server->out->conn == c) {
+        c->server->out->conn = NULL;
+        c->server->out->n_pieces = 0;
+        c->server->out->used = 0;
+    }
+    conn_close(c);
+    if (is_open)
+        c->server->ops->on_gone(c);
+}
+
+static void arm(struct http_conn *c, nsec_t after)
+{
+    net_timer_arm(c->server->loop, &c->timer, after == NSEC_NEVER ? NSEC_NEVER : time_now() + after);
+}
+
+/* Our side is done: FIN behind what is queued, then wait for the client's. */
+static void linger(struct http_conn *c)
+{
+    c->state = HTTP_CONN_LINGER;
+    c->linger_left = LINGER_BYTES;
+    net_stream_shutdown(&c->stream);
+    net_stream_read_start(&c->stream);
+    arm(c, net_stream_unsent(&c->stream) > 0 ? c->server->settings->send_timeout_ns : LINGER_NS);
+    if (c->stream.is_eof && net_stream_unsent(&c->stream) == 0)
+        conn_close(c);
+}
+
+/*
+ * Output
+ */
+
+/* A client that takes nothing for the whole time-out is cut off. */
+static void watch_sending(struct http_conn *c)
+{
+    c->unsent_seen = net_stream_unsent(&c->stream);
+    arm(c, c->server->settings->send_timeout_ns);
+}
+
+void http_conn_flush(struct http_conn *c)
+{
+    struct http_out *out = c->server->out;
+
+    if (out->conn != c)
+        return;
+    out->conn = NULL;
+    if (c->state != HTTP_CONN_CLOSING && net_stream_write(&c->stream, out->pieces, out->n_pieces) < 0)
+        abandon(c);
+    out->n_pieces = 0;
+    out->used = 0;
+    if (c->state == HTTP_CONN_ANSWERING && c->timer.due == NSEC_NEVER && net_stream_unsent(&c->stream) > 0)
+        watch_sending(c);
+}
+
+/* Makes the output of this loop ours, with room for @n pieces and @text bytes of text. */
+static struct http_out *claim(struct http_conn *c, size_t n, size_t text)
+{
+    struct http_out *out = c->server->out;
+
+    if (out->conn != NULL && out->conn != c)
+        http_conn_flush(out->conn);
+    if (out->n_pieces + n > HTTP_OUT_PIECES || out->used + text > sizeof(out->text))
+        http_conn_flush(c);
+    out->conn = c;
+    return out;
+}
+
+static void put_piece(struct http_out *out, struct str piece)
+{
+    out->pieces[out->n_pieces++] = piece;
+}
+
+static void put_text(struct http_out *out, struct str text)
+{
+    char *at = out->text + out->used;
+
+    memcpy(at, text.s, text.len);
+    out->used += text.len;
+    put_piece(out, str_make(at, text.len));
+}
+
+static struct str framing_fields(struct http_conn *c, const struct http_answer *answer, char text[static 64])
+{
+    int n;
+
+    if (answer->has_length) {
+        n = snprintf(text, 64, "Content-Length: %llu\r\n", (unsigned long long)answer->length);
+        return str_make(text, (size_t)n);
+    }
+    if (c->is_http10) {
+        c->wants_close = true; /* the end of the connection is the end of the answer */
+        return STR_NULL;
+    }
+    c->is_chunked = true;
+    return STR("Transfer-Encoding: chunked\r\n");
+}
+
+static struct str connection_field(const struct http_conn *c)
+{
+    if (c->wants_close)
+        return STR("Connection: close\r\n\r\n");
+    return c->is_http10 ? STR("Connection: keep-alive\r\n\r\n") : STR("\r\n");
+}
+
+static bool has_no_body(int status)
+{
+    return status == 204 || status == 304;
+}
+
+static void put_fields(struct http_conn *c, struct str fields)
+{
+    struct http_out *out;
+
+    if (fields.len == 0)
+        return;
+    out = claim(c, 1, fields.len);
+    if (fields.len <= sizeof(out->text))
+        put_text(out, fields);
+    else
+        put_piece(out, fields);
+}
+
+void http_conn_head(struct http_conn *c, const struct http_answer *answer)
+{
+    char text[64];
+    int n = snprintf(text, sizeof(text), "HTTP/1.1 %d %s\r\n", answer->status, h1_reason(answer->status));
+
+    c->has_answer = true;
+    c->is_continue_due = false;
+    if (c->server->is_draining || c->state == HTTP_CONN_BODY)
+        c->wants_close = true; /* with unread body bytes before it, nothing behind can be read */
+    put_fields(c, str_make(text, (size_t)n));
+    put_fields(c, answer->own_fields);
+    put_fields(c, answer->fields);
+    c->is_chunked = false;
+    if (!has_no_body(answer->status))
+        put_fields(c, framing_fields(c, answer, text));
+    put_piece(claim(c, 1, 0), connection_field(c));
+}
+
+void http_conn_piece(struct http_conn *c, struct str bytes)
+{
+    struct http_out *out;
+    char size[H1_CHUNK_HEAD_MAX];
+
+    if (bytes.len == 0 || c->is_head_request || c->state == HTTP_CONN_CLOSING)
+        return;
+    out = claim(c, 3, sizeof(size));
+    if (c->is_chunked)
+        put_text(out, str_make(size, h1_chunk_head(size, bytes.len)));
+    put_piece(out, bytes);
+    if (c->is_chunked)
+        put_piece(out, STR("\r\n"));
+}
+
+/* The request in hand is done with: ready for the next. */
+static void next_request(struct http_conn *c)
+{
+    c->state = HTTP_CONN_HEAD;
+    c->scan = (struct h1_scan){0};
+    c->head_begun = 0;
+    c->has_answer = false;
+    if (c->server->is_draining) {
+        linger(c);
+        return;
+    }
+    arm(c, c->server->settings->keep_alive_ns);
+    net_stream_read_start(&c->stream);
+    if (c->in.len > 0)
+        net_defer(c->server->loop, &c->next);
+}
+
+static void break_off(struct http_conn *c)
+{
+    http_conn_flush(c);
+    if (c->state == HTTP_CONN_CLOSING)
+        return;
+    /* Without chunks only a reset differs from an end. */
+    if (!c->is_chunked && c->is_http10) {
+        c->state = HTTP_CONN_CLOSING;
+        net_timer_fini(c->server->loop, &c->timer);
+        net_stream_reset(&c->stream);
+        return;
+    }
+    linger(c);
+}
+
+void http_conn_end(struct http_conn *c, bool is_complete)
+{
+    if (!is_complete) {
+        break_off(c);
+        return;
+    }
+    if (c->is_chunked && !c->is_head_request)
+        put_piece(claim(c, 1, 0), STR("0\r\n\r\n"));
+    http_conn_flush(c);
+    if (c->state == HTTP_CONN_CLOSING)
+        return;
+    if (c->wants_close)
+        linger(c);
+    else
+        next_request(c);
+}
+
+void http_conn_answer(struct http_conn *c, int status, struct str fields, struct str body)
+{
+    const struct http_answer answer = {.status = status, .fields = fields, .has_length = true, .length = body.len};
+
+    http_conn_head(c, &answer);
+    http_conn_piece(c, body);
+    http_conn_end(c, /* is_complete= */ true);
+}
+
+/*
+ * Input
+ */
+
+static void reject(struct http_conn *c, int err)
+{
+    struct buf body = BUF_INIT(4096);
+    int status = err == -ETIMEDOUT ? 408 : err == -EMSGSIZE ? 413 : h1_error_status(err);
+    bool is_open = c->state == HTTP_CONN_BODY;
+
+    metrics_count(c->server->metrics, METRICS_PARSE_REJECTS);
+    c->wants_close = true;
+    if (c->state == HTTP_CONN_HEAD) {
+        c->is_http10 = false;
+        c->is_head_request = false;
+    }
+    c->server->ops->on_reject(c, status, err == -ETIMEDOUT ? "the request did not arrive in time"
+                                         : err == -EMSGSIZE ? "the request body is too large"
+                                                            : err_text(err), &body);
+    http_conn_answer(c, status, STR("Content-Type: application/json; charset=utf-8\r\n"), buf_str(&body));
+    buf_fini(&body);
+    if (is_open)
+        c->server->ops->on_gone(c);
+}
+
+static void on_timer(struct net_timer *timer)
+{
+    struct http_conn *c = container_of(timer, struct http_conn, timer);
+
+    switch (c->state) {
+    case HTTP_CONN_HEAD:
+        if (c->head_begun != 0)
+            reject(c, -ETIMEDOUT);
+        else
+            conn_close(c);
+        break;
+    case HTTP_CONN_BODY:
+        reject(c, -ETIMEDOUT);
+        break;
+    case HTTP_CONN_ANSWERING:
+        if (net_stream_unsent(&c->stream) == 0)
+            break;
+        if (net_stream_unsent(&c->stream) == c->unsent_seen)
+            abandon(c);
+        else
+            watch_sending(c);
+        break;
+    case HTTP_CONN_LINGER:
+    case HTTP_CONN_CLOSING:
+        conn_close(c);
+        break;
+    }
+}
+
+/* Tells the client that its body is welcome, unless it began to send without waiting. */
+static void send_continue(struct http_conn *c, struct str rest)
+{
+    struct http_out *out;
+
+    if (!c->is_continue_due)
+        return;
+    c->is_continue_due = false;
+    if (rest.len > 0)
+        return;
+    out = claim(c, 1, 0);
+    put_piece(out, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+    http_conn_flush(c);
+}
+
+static void begin_request(struct http_conn *c, const struct h1_head *head)
+{
+    c->is_http10 = head->minor == 0;
+    c->is_head_request = head->method == H1_HEAD;
+    c->wants_close = !head->keep_alive;
+    c->is_continue_due = head->expect_continue;
+    c->body_bytes = 0;
+    c->state = HTTP_CONN_BODY;
+    h1_body_init(&c->body, head);
+}
+
+/* Return: 0 a head was read and the request goes on; H1_MORE; H1_DONE it was answered or refused. */
+static int read_head(struct http_conn *c, struct str *in)
+{
+    const struct h1_limits limits = H1_LIMITS_DEFAULT;
+    struct h1_head head;
+    size_t len;
+    int r = h1_scan_head(&c->scan, *in, &limits, &len);
+
+    if (c->head_begun == 0) {
+        c->head_begun = time_now();
+        arm(c, c->server->settings->head_timeout_ns);
+    }
+    if (r == H1_MORE)
+        return r;
+    if (r == 0)
+        r = h1_parse_request(str_head(*in, len), &head);
+    if (r < 0) {
+        reject(c, r);
+        return H1_DONE;
+    }
+    *in = str_from(*in, len);
+    begin_request(c, &head);
+    if (head.framing == H1_BODY_LENGTH && head.length > c->server->settings->body_max_bytes) {
+        reject(c, -EMSGSIZE);
+        return H1_DONE;
+    }
+    if (head.framing == H1_BODY_NONE)
+        c->state = HTTP_CONN_ANSWERING; /* nothing unread, so an early answer need not close */
+    r = c->server->ops->on_head(c, &head);
+    if (r == HTTP_CONN_REFUSED)
+        return H1_DONE;
+    arm(c, c->server->settings->body_idle_timeout_ns);
+    if (head.framing != H1_BODY_NONE)
+        send_continue(c, *in);
+    return 0;
+}
+
+/* Return: 0 go on; H1_MORE; H1_DONE the request is whole, or was refused. */
+static int read_body(struct http_conn *c, struct str *in)
+{
+    struct str data;
+    int r = h1_body_feed(&c->body, in, &data);
+
+    if (r == H1_DONE) {
+        c->state = HTTP_CONN_ANSWERING;
+        net_timer_disarm(&c->timer);
+        c->server->ops->on_request(c);
+        return r;
+    }
+    if (r == H1_MORE)
+        return r;
+    if (r == 0) {
+        c->body_bytes += data.len;
+        if (c->body_bytes > c->server->settings->body_max_bytes)
+            r = -EMSGSIZE;
+        else
+            return c->server->ops->on_body(c, data) == HTTP_CONN_REFUSED ? H1_DONE : 0;
+    }
+    reject(c, r);
+    return H1_DONE;
+}
+
+/* Takes one request off the front of *in. Return: H1_MORE bytes are missing; H1_DONE it was answered, or is going to be. */
+static int read_request(struct http_conn *c, struct str *in)
+{
+    int r = 0;
+
+    while (r == 0 && in->len > 0 && c->state == HTTP_CONN_HEAD)
+        r = read_head(c, in);
+    while (r == 0 && (c->state == HTTP_CONN_BODY || c->state == HTTP_CONN_ANSWERING))
+        r = read_body(c, in);
+    return r;
+}
+
+/* Keeps what could not be used yet; goes on with it later when @r says that a request was done with. */
+static void keep(struct http_conn *c, struct str rest, bool is_kept, int r)
+{
+    if (c->state == HTTP_CONN_LINGER || c->state == HTTP_CONN_CLOSING) {
+        buf_fini(&c->in);
+        return;
+    }
+    if (is_kept)
+        buf_take(&c->in, c->in.len - rest.len);
+    else if (buf_put(&c->in, rest) < 0) {
+        abandon(c);
+        return;
+    }
+    if (c->in.len == 0)
+        buf_fini(&c->in);
+    else if (r == H1_DONE && c->state == HTTP_CONN_HEAD)
+        net_defer(c->server->loop, &c->next);
+    if (c->state == HTTP_CONN_ANSWERING && c->in.len > PIPELINE_MAX)
+        net_stream_read_stop(&c->stream);
+}
+
+static void go_on(struct http_conn *c)
+{
+    struct str rest = buf_str(&c->in);
+    int r = H1_MORE;
+
+    if (c->state == HTTP_CONN_HEAD || c->state == HTTP_CONN_BODY)
+        r = read_request(c, &rest);
+    keep(c, rest, /* is_kept= */ true, r);
+}
+
+static void on_next(struct net_task *task)
+{
+    go_on(container_of(task, struct http_conn, next));
+}
+
+static void drop(struct http_conn *c, struct str bytes)
+{
+    if (bytes.len >= c->linger_left) {
+        conn_close(c);
+        return;
+    }
+    c->linger_left -= (uint32_t)bytes.len;
+}
+
+static void on_read(struct net_stream *s, struct str bytes)
+{
+    struct http_conn *c = container_of(s, struct http_conn, stream);
+    int r;
+
+    if (c->state == HTTP_CONN_LINGER) {
+        drop(c, bytes);
+        return;
+    }
+    if (c->in.len > 0 || c->state == HTTP_CONN_ANSWERING) {
+        if (buf_put(&c->in, bytes) < 0) {
+            abandon(c);
+            return;
+        }
+        go_on(c);
+        return;
+    }
+    if (c->state == HTTP_CONN_BODY)
+        arm(c, c->server->settings->body_idle_timeout_ns);
+    r = read_request(c, &bytes);
+    keep(c, bytes, /* is_kept= */ false, r);
+}
+
+static void on_eof(struct net_stream *s)
+{
+    struct http_conn *c = container_of(s, struct http_conn, stream);
+
+    if (c->state == HTTP_CONN_LINGER && net_stream_unsent(s) > 0)
+        return; /* a half-closed client still reads */
+    abandon(c);
+}
+
+static void on_error(struct net_stream *s, int err)
+{
+    (void)err;
+    abandon(container_of(s, struct http_conn, stream));
+}
+
+static void on_room(struct net_stream *s)
+{
+    struct http_conn *c = container_of(s, struct http_conn, stream);
+
+    if (c->state == HTTP_CONN_LINGER) {
+        if (c->stream.is_eof)
+            conn_close(c);
+        else
+            arm(c, LINGER_NS);
+        return;
+    }
+    if (c->state == HTTP_CONN_ANSWERING)
+        c->server->ops->on_room(c);
+}
+
+static const struct net_stream_ops stream_ops = {
+    .name = "http_conn",
+    .on_read = on_read,
+    .on_eof = on_eof,
+    .on_error = on_error,
+    .on_room = on_room,
+    .on_closed = on_closed,
+};
+
+/*
+ * Server
+ */
+
+static void on_connection(struct net_listener *listener)
+{
+    struct http_server *server = container_of(listener, struct http_server, listener);
+    struct http_conn *c = server->ops->conn_new(server);
+
+    if (c == NULL) {
+        net_listener_refuse(listener);
+        return;
+    }
+    c->server = server;
+    c->in = BUF_INIT(KEPT_MAX);
+    c->next.run = on_next;
+    list_init(&c->link);
+    if (net_timer_init(server->loop, &c->timer, on_timer) < 0) {
+        server->ops->conn_free(c);
+        net_listener_refuse(listener);
+        return;
+    }
+    server->n_conns++;
+    metrics_gauge_add(server->metrics, METRICS_CLIENTS, 1);
+    metrics_count(server->metrics, METRICS_CONNECTIONS);
+    if (net_listener_accept(listener, &c->stream, &stream_ops) < 0) {
+        c->state = HTTP_CONN_CLOSING;
+        net_timer_fini(server->loop, &c->timer);
+        if (!c->stream.is_open)
+            on_closed(&c->stream);
+        return;
+    }
+    list_put_back(&server->conns, &c->link);
+    arm(c, server->settings->keep_alive_ns);
+    net_stream_read_start(&c->stream);
+}
+
+int http_server_open(struct http_server *server, int fd)
+{
+    list_init(&server->conns);
+    return net_listener_open(server->loop, &server->listener, fd, on_connection);
+}
+
+void http_server_drain(struct http_server *server)
+{
+    server->is_draining = true;
+    net_listener_close(&server->listener);
+    list_for_each_safe(it, &server->conns) {
+        struct http_conn *c = container_of(it, struct http_conn, link);
+
+        if (c->state == HTTP_CONN_HEAD && c->head_begun == 0)
+            conn_close(c);
+    }
+}
+
+void http_server_close(struct http_server *server)
+{
+    net_listener_close(&server->listener);
+    list_for_each_safe(it, &server->conns)
+        abandon(container_of(it, struct http_conn, link));
+}

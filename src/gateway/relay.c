@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/relay.h"
+
+#include <errno.h>
+
+#include "base/err.h"
+#include "gateway/gateway.h"
+
+/*
+ * Head
+ */
+
+/* Ollama's own 500s that the caller caused: another node would say the same. */
+static const struct str caller_texts[] = {
+    STR_INIT("option \\\""),      STR_INIT("invalid format"),  STR_INIT("invalid options"),
+    STR_INIT("template:"),        STR_INIT("context canceled"), STR_INIT("does not support"),
+};
+
+static bool is_callers_fault(struct str body)
+{
+    for (size_t i = 0; i < sizeof(caller_texts) / sizeof(caller_texts[0]); i++)
+        if (str_search(body, caller_texts[i]) < body.len)
+            return true;
+    return false;
+}
+
+static enum call_outcome outcome_of(int status, struct str body)
+{
+    if (status == 429 || status == 503)
+        return CALL_OVERLOAD;
+    if (status == 500)
+        return is_callers_fault(body) ? CALL_CALLER_FAULT : CALL_STATUS_500;
+    if (status > 500)
+        return CALL_STATUS_502_504;
+    return status >= 400 ? CALL_CALLER_FAULT : CALL_OK;
+}
+
+static bool is_kept_back(const struct h1_head *head, struct str name)
+{
+    return h1_is_hop_by_hop(head, name) || str_eq_nocase(name, STR("content-length")) ||
+           str_eq_nocase(str_head(name, 15), STR("access-control-")) ||
+           str_eq_nocase(str_head(name, 10), STR("x-chasqui-")) || str_eq_nocase(name, STR("x-request-id"));
+}
+
+/* Copies the fields that go on to the client into the arena. */
+static int take_fields(struct exchange *ex, const struct h1_head *head)
+{
+    size_t len = 0;
+    char *at;
+
+    for (size_t i = 0; i < head->n_fields; i++)
+        len += head->fields[i].name.len + head->fields[i].value.len + 4;
+    at = arena_alloc(&ex->arena, len + 1);
+    if (at == NULL)
+        return -ENOMEM;
+    ex->head.fields = str_make(at, 0);
+    for (size_t i = 0; i < head->n_fields; i++) {
+        const struct h1_field *f = &head->fields[i];
+
+        if (is_kept_back(head, f->name))
+            continue;
+        at = mempcpy(at, f->name.s, f->name.len);
+        at = mempcpy(at, ": ", 2);
+        if (f->value.len > 0)
+            at = mempcpy(at, f->value.s, f->value.len);
+        at = mempcpy(at, "\r\n", 2);
+    }
+    ex->head.fields.len = (size_t)(at - ex->head.fields.s);
+    return 0;
+}
+
+static nsec_t retry_after(const struct h1_head *head)
+{
+    uint64_t seconds;
+
+    if (str_to_u64(h1_field_get(head, STR("retry-after")), &seconds) < 0 || seconds > 3600)
+        return -1;
+    return (nsec_t)seconds * NSEC_PER_SEC;
+}
+
+static void on_head(struct attempt *a, const struct h1_head *head)
+{
+    struct exchange *ex = container_of(a, struct exchange, attempt);
+    bool is_failure = head->status == 429 || head->status >= 500;
+
+    ex->tl.connected = a->connected_at;
+    ex->tl.sent = a->sent_at;
+    ex->head = (struct answer_head){
+        .status = head->status,
+        .has_length = head->framing == H1_BODY_LENGTH || head->framing == H1_BODY_NONE,
+        .length = head->framing == H1_BODY_LENGTH ? head->length : 0,
+    };
+    if (take_fields(ex, head) < 0) {
+        attempt_cancel(a);
+        exchange_leave_desk(ex, CALL_CANCELLED);
+        exchange_refuse(ex, REASON_overload, NULL);
+        return;
+    }
+    api_answer_init(&ex->judge, ex->route);
+    ex->retry_after_ns = retry_after(head);
+    if (is_failure)
+        ex->state = EXCHANGE_HOLDING;
+}
+
+/*
+ * Body
+ */
+
+/* From here on the answer is the client's: no blind retry any more. */
+static void commit(struct exchange *ex)
+{
+    ex->state = EXCHANGE_RELAYING;
+    ex->tl.first_record = time_now();
+    ex->tl.status = ex->head.status;
+    ex->sink->ops->head(ex->sink, &ex->head);
+}
+
+void relay_arm(struct exchange *ex)
+{
+    nsec_t t = ex->worker->gateway->settings->between_tokens_timeout_ns;
+    nsec_t due = t == NSEC_NEVER ? NSEC_NEVER : time_now() + t;
+
+    net_timer_arm(&ex->worker->loop, &ex->timer, due < ex->deadline ? due : ex->deadline);
+}
+
+/* The model is loaded and nobody waits for the answer: the node may stop. */
+static bool stop_for_nobody(struct exchange *ex)
+{
+    if (!ex->is_gone)
+        return false;
+    desk_mark_resident(&ex->worker->gateway->desk, &ex->grant, &ex->ask);
+    attempt_cancel(&ex->attempt);
+    exchange_leave_desk(ex, CALL_CANCELLED);
+    exchange_finish(ex, REASON_client_gone);
+    return true;
+}
+
+/* Return: whether the sink may be written. */
+static bool begin_relaying(struct exchange *ex)
+{
+    if (ex->state == EXCHANGE_RELAYING)
+        return true;
+    if (stop_for_nobody(ex))
+        return false;
+    if (ex->route->work == API_INFERENCE && ex->head.status == 200)
+        desk_mark_resident(&ex->worker->gateway->desk, &ex->grant, &ex->ask);
+    commit(ex);
+    return ex->state == EXCHANGE_RELAYING; /* the sink may have found its client gone */
+}
+
+static void on_record(struct attempt *a, struct str record)
+{
+    struct exchange *ex = container_of(a, struct exchange, attempt);
+
+    if (!begin_relaying(ex))
+        return;
+    api_answer_record(&ex->judge, a->is_sse, record);
+    ex->tl.n_records++;
+    ex->tl.bytes_out += record.len;
+    ex->sink->ops->record(ex->sink, record);
+}
+
+static void relay_bytes(struct exchange *ex, struct str bytes)
+{
+    if (!begin_relaying(ex))
+        return;
+    api_answer_bytes(&ex->judge, bytes);
+    ex->tl.bytes_out += bytes.len;
+    ex->sink->ops->bytes(ex->sink, bytes);
+}
+
+static void on_bytes(struct attempt *a, struct str bytes)
+{
+    struct exchange *ex = container_of(a, struct exchange, attempt);
+
+    if (ex->state != EXCHANGE_HOLDING) {
+        relay_bytes(ex, bytes);
+        return;
+    }
+    if (buf_put(&ex->held, bytes) == 0)
+        return;
+    /* Too long to wait for its end before deciding: it is the client's. */
+    relay_bytes(ex, buf_str(&ex->held));
+    buf_reset(&ex->held);
+    if (ex->state == EXCHANGE_RELAYING)
+        relay_bytes(ex, bytes);
+}
+
+static void on_flush(struct attempt *a)
+{
+    struct exchange *ex = container_of(a, struct exchange, attempt);
+
+    if (ex->state != EXCHANGE_RELAYING)
+        return;
+    ex->sink->ops->flush(ex->sink);
+    if (ex->state != EXCHANGE_RELAYING)
+        return;
+    if (ex->sink->ops->is_full(ex->sink)) {
+        ex->is_paused = true;
+        net_timer_arm(&ex->worker->loop, &ex->timer, ex->deadline);
+        attempt_pause(a);
+        return;
+    }
+    relay_arm(ex);
+}
+
+/*
+ * End
+ */
+
+static void complete(struct exchange *ex, enum call_outcome outcome, enum reason reason)
+{
+    exchange_leave_desk(ex, outcome);
+    ex->sink->ops->end(ex->sink, SINK_COMPLETE);
+    if (ex->state != EXCHANGE_ENDED)
+        exchange_finish(ex, reason);
+}
+
+void relay_break(struct exchange *ex, enum reason reason)
+{
+    struct buf record = BUF_INIT(4096);
+    char text[320];
+    struct api_error error = {.reason = reason, .status = reason_http_status(reason)};
+
+    (void)snprintf(text, sizeof(text), "%s: node " STR_FMT ": %s; the answer is not complete", reason_text(reason),
+                   STR_ARG(ex->tl.node), ex->why);
+    error.text = str_of(text);
+    if (ex->attempt.is_stream && api_put_error_record(&record, ex->route, ex->attempt.is_sse, &error) == 0)
+        ex->sink->ops->record(ex->sink, buf_str(&record));
+    ex->sink->ops->end(ex->sink, SINK_BROKEN);
+    buf_fini(&record);
+    if (ex->state != EXCHANGE_ENDED)
+        exchange_finish(ex, reason);
+}
+
+void relay_held(struct exchange *ex, enum reason reason)
+{
+    const struct str body = buf_str(&ex->held);
+
+    ex->head.has_length = true;
+    ex->head.length = body.len;
+    commit(ex);
+    if (ex->state != EXCHANGE_RELAYING)
+        return;
+    ex->tl.bytes_out += body.len;
+    ex->sink->ops->bytes(ex->sink, body);
+    ex->sink->ops->end(ex->sink, SINK_COMPLETE);
+    if (ex->state != EXCHANGE_ENDED)
+        exchange_finish(ex, reason);
+}
+
+static void end_stream(struct exchange *ex)
+{
+    switch (api_answer_end_stream(&ex->judge)) {
+    case API_VERDICT_COMPLETE:
+        complete(ex, CALL_OK, REASON_none);
+        break;
+    case API_VERDICT_ERROR:
+        complete(ex, CALL_STATUS_500, REASON_node_5xx);
+        break;
+    case API_VERDICT_REPETITION:
+        complete(ex, CALL_OK, REASON_node_incomplete);
+        break;
+    case API_VERDICT_INCOMPLETE:
+        (void)snprintf(ex->why, sizeof(ex->why), "it ended without saying that it is complete");
+        exchange_leave_desk(ex, CALL_BROKEN_ANSWER);
+        relay_break(ex, REASON_node_incomplete);
+        break;
+    }
+}
+
+static void on_end(struct attempt *a)
+{
+    struct exchange *ex = container_of(a, struct exchange, attempt);
+    enum call_outcome outcome = outcome_of(ex->head.status, buf_str(&ex->held));
+
+    if (ex->state == EXCHANGE_HOLDING) {
+        (void)snprintf(ex->why, sizeof(ex->why), "answered %d", ex->head.status);
+        exchange_failed(ex, outcome);
+        return;
+    }
+    if (a->is_stream && ex->judge.n_records == 0) {
+        (void)snprintf(ex->why, sizeof(ex->why), "ended the answer before its first record");
+        exchange_failed(ex, CALL_RESET);
+        return;
+    }
+    if (!begin_relaying(ex))
+        return;
+    if (a->is_stream) {
+        end_stream(ex);
+        return;
+    }
+    api_answer_end_bytes(&ex->judge);
+    complete(ex, outcome, outcome == CALL_OK ? REASON_none : ex->head.status == 404 ? REASON_no_model : REASON_bad_request);
+}
+
+static void on_fail(struct attempt *a, enum call_outcome outcome, int err)
+{
+    struct exchange *ex = container_of(a, struct exchange, attempt);
+
+    if (outcome != CALL_CONNECT_FAILED && err <= -EX_H1_SYNTAX)
+        metrics_count(ex->worker->metrics, METRICS_NODE_REJECTS);
+    (void)snprintf(ex->why, sizeof(ex->why), "%s", err_text(err));
+    if (ex->state == EXCHANGE_RELAYING) {
+        exchange_leave_desk(ex, CALL_BROKEN_ANSWER);
+        relay_break(ex, REASON_node_reset);
+        return;
+    }
+    ex->state = EXCHANGE_ASKING; /* half of a failure is no answer to pass on */
+    exchange_failed(ex, outcome);
+}
+
+const struct attempt_ops relay_ops = {
+    .name = "relay",
+    .on_head = on_head,
+    .on_record = on_record,
+    .on_bytes = on_bytes,
+    .on_flush = on_flush,
+    .on_end = on_end,
+    .on_fail = on_fail,
+};

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Relay: from the attempt in hand into the sink
+ *
+ * The half of the exchange that deals with an answer: what its head means, when it is committed, how it ends. And the seams between
+ * the halves (exchange.c, relay.c), which nobody else uses.
+ */
+
+#include "gateway/exchange.h"
+
+#define RELAY_HELD_MAX (64 * 1024) /* body of a failure that is kept for the decision */
+
+extern const struct attempt_ops relay_ops;
+
+/* Passes on, as it is, the failure that a node answered. */
+void relay_held(struct exchange *ex, enum reason reason);
+
+/* The answer cannot be completed: an error record of its API, and a broken transfer. */
+void relay_break(struct exchange *ex, enum reason reason);
+
+/* Sets the timer for the next record. */
+void relay_arm(struct exchange *ex);
+
+/* exchange.c */
+void exchange_failed(struct exchange *ex, enum call_outcome outcome);
+void exchange_finish(struct exchange *ex, enum reason reason);
+void exchange_leave_desk(struct exchange *ex, enum call_outcome outcome);
+void exchange_enter_desk(struct exchange *ex);
+void exchange_ask_node(struct exchange *ex, bool is_fresh);
+void exchange_on_looked(struct look_again *look);
+void exchange_on_bury(struct net_task *task);
+void exchange_on_timer(struct net_timer *timer);

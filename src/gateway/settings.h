@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Settings of the gateway proper. */
+
+#include "call/retry.h"
+#include "config/settings.h"
+#include "gateway/http_conn.h"
+
+struct gateway_settings {
+    struct strings listen;        /* HTTP */
+    char *admin;                  /* admin, metrics */
+    uint64_t n_workers;           /* 0: one per core */
+    char *keys_file;              /* "": none */
+    bool allow_anonymous;
+    char *origins;                /* OLLAMA_ORIGINS */
+    nsec_t drain_timeout_ns;
+    nsec_t metadata_timeout_ns;
+    nsec_t first_token_timeout_ns;
+    nsec_t between_tokens_timeout_ns;
+    nsec_t total_timeout_ns;
+    uint64_t bodies_max_bytes;    /* all held bodies together */
+    struct http_settings http;
+    uint64_t retry_max;
+    struct retry_settings retry;  /* max_retries is retry_max */
+    double retry_budget;
+};
+
+#define N_GATEWAY_ROWS 22
+extern const struct setting gateway_rows[N_GATEWAY_ROWS];

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/worker.h"
+
+#include <errno.h>
+
+#include "gateway/door.h"
+#include "gateway/exchange.h"
+#include "gateway/gateway.h"
+
+static bool is_idle(const struct worker *w)
+{
+    if (w->n_exchanges > 0)
+        return false;
+    for (size_t i = 0; i < w->gateway->n_listens; i++)
+        if (w->servers[i].n_conns > 0)
+            return false;
+    return true;
+}
+
+static void on_idle_check(struct net_task *task)
+{
+    struct worker *w = container_of(task, struct worker, idle_check);
+
+    if (is_idle(w))
+        net_loop_stop(&w->loop);
+}
+
+void worker_check_idle(struct worker *w)
+{
+    if (w->is_draining)
+        net_defer(&w->loop, &w->idle_check);
+    if (w->is_closing)
+        net_loop_wake(&w->loop);
+}
+
+static void on_drain_timeout(struct net_timer *timer)
+{
+    net_loop_stop(&container_of(timer, struct worker, drain_timer)->loop);
+}
+
+static void on_drain(struct net_mail *mail)
+{
+    struct worker *w = container_of(mail, struct worker, drain_mail);
+
+    w->is_draining = true;
+    for (size_t i = 0; i < w->gateway->n_listens; i++)
+        http_server_drain(&w->servers[i]);
+    net_timer_arm(&w->loop, &w->drain_timer, time_now() + w->gateway->settings->drain_timeout_ns);
+    worker_check_idle(w);
+}
+
+static void on_stop(struct net_mail *mail)
+{
+    net_loop_stop(&container_of(mail, struct worker, stop_mail)->loop);
+}
+
+void worker_drain(struct worker *w)
+{
+    net_mail_post(&w->loop, &w->drain_mail);
+}
+
+void worker_stop(struct worker *w)
+{
+    net_mail_post(&w->loop, &w->stop_mail);
+}
+
+static int init_upstreams(struct worker *w)
+{
+    struct gateway *g = w->gateway;
+    size_t n = desk_n_nodes(&g->desk);
+
+    w->upstreams = calloc(n, sizeof(struct upstream));
+    if (w->upstreams == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        int r = upstream_init(&w->upstreams[i], &w->loop, g->upstream, g->names[i], &g->urls[i]);
+
+        if (r < 0)
+            return r;
+        w->upstreams[i].metrics = w->metrics;
+    }
+    return 0;
+}
+
+static int init_servers(struct worker *w, const int *fds, size_t n)
+{
+    struct gateway *g = w->gateway;
+
+    w->servers = calloc(n, sizeof(struct http_server));
+    if (w->servers == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        struct http_server *s = &w->servers[i];
+        int r;
+
+        s->ops = &door_ops;
+        s->settings = &g->settings->http;
+        s->loop = &w->loop;
+        s->metrics = w->metrics;
+        s->out = &w->out;
+        s->on_idle = &w->idle_check;
+        s->is_loopback = addr_is_loopback(&g->listens[i]);
+        r = http_server_open(s, fds[i]);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int worker_init(struct worker *w, struct gateway *gateway, const int *fds, size_t n_fds)
+{
+    int r;
+
+    *w = (struct worker){.gateway = gateway};
+    list_init(&w->exchanges);
+    w->drain_mail.deliver = on_drain;
+    w->stop_mail.deliver = on_stop;
+    w->idle_check.run = on_idle_check;
+    w->rng.state = (uint64_t)time_now() ^ (uintptr_t)w;
+    w->metrics = metrics_new();
+    if (w->metrics == NULL)
+        return -ENOMEM;
+    r = net_loop_init(&w->loop);
+    if (r == 0)
+        r = net_timer_init(&w->loop, &w->drain_timer, on_drain_timeout);
+    if (r == 0)
+        r = init_upstreams(w);
+    if (r == 0)
+        r = init_servers(w, fds, n_fds);
+    return r;
+}
+
+/* What the drain time-out cut off ends here, on the loop's own thread. */
+static void close_all(struct worker *w)
+{
+    for (size_t i = 0; i < w->gateway->n_listens; i++)
+        http_server_close(&w->servers[i]);
+    list_for_each_safe(it, &w->exchanges)
+        exchange_abort(container_of(it, struct exchange, link));
+    for (size_t i = 0; i < desk_n_nodes(&w->gateway->desk); i++)
+        upstream_close(&w->upstreams[i]);
+    net_timer_fini(&w->loop, &w->drain_timer);
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *w = arg;
+
+    net_loop_run(&w->loop);
+    w->is_closing = true;
+    close_all(w);
+    /* Some wait for control's mail, which must find them. */
+    while (w->n_exchanges > 0)
+        net_loop_turn(&w->loop);
+    net_loop_fini(&w->loop);
+    net_mail_post(&w->gateway->control.loop, &w->ended_mail);
+    return NULL;
+}
+
+int worker_start(struct worker *w)
+{
+    int r = pthread_create(&w->thread, NULL, worker_main, w);
+
+    w->is_running = r == 0;
+    return -r;
+}
+
+void worker_join(struct worker *w)
+{
+    if (w->is_running)
+        (void)pthread_join(w->thread, NULL);
+    free(w->upstreams);
+    free(w->servers);
+    w->metrics = metrics_free(w->metrics);
+}

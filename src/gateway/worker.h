@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Worker: a thread, its loop, and everything that lives on it
+ *
+ * Listeners (one descriptor of each, SO_REUSEPORT), client connections, exchanges, pools to every node, counters. What workers share is in
+ * struct gateway and listed in docs/threads.md.
+ */
+
+#include <pthread.h>
+
+#include "base/rng.h"
+#include "gateway/http_conn.h"
+#include "upstream/upstream.h"
+
+struct gateway;
+
+struct worker {
+    struct net_loop loop;
+    struct gateway *gateway;
+    pthread_t thread;
+    struct upstream *upstreams;      /* one per node, in the order of the fleet */
+    struct http_server *servers;     /* one per HTTP listener */
+    struct http_out out;
+    struct metrics *metrics;
+    struct rng rng;
+    struct list exchanges;
+    size_t n_exchanges;
+    struct net_timer drain_timer;
+    struct net_task idle_check;      /* draining: is everything done? */
+    struct net_mail drain_mail;
+    struct net_mail stop_mail;
+    struct net_mail ended_mail;      /* to control, as the thread's last act */
+    bool is_draining;
+    bool is_closing;                 /* the loop has ended, the rest is being cleared away */
+    bool is_running;                 /* the thread was started */
+};
+
+/* @fds: one listening descriptor per HTTP listener, taken over. Return: 0, -errno. */
+MUST_USE int worker_init(struct worker *w, struct gateway *gateway, const int *fds, size_t n_fds);
+MUST_USE int worker_start(struct worker *w);
+
+/* From any thread: finish what runs, within the drain time-out, then end the loop. */
+void worker_drain(struct worker *w);
+
+/* From any thread: end now. */
+void worker_stop(struct worker *w);
+
+/* Waits for the thread and frees. */
+void worker_join(struct worker *w);
+
+/* An exchange ended: with the last one a draining worker is done. */
+void worker_check_idle(struct worker *w);

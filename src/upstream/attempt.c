@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#include "upstream/attempt.h"
+
+#include "upstream/conn.h"
+
+int attempt_start(struct attempt *a, const struct attempt_ops *ops, struct upstream *u,
+                  const struct attempt_request *request, bool is_fresh)
+{
+    struct pool_member *idle = is_fresh ? NULL : pool_take(&u->pool);
+    int r;
+
+    *a = (struct attempt){.ops = ops, .upstream = u, .request = request};
+    if (idle != NULL) {
+        struct upstream_conn *c = container_of(idle, struct upstream_conn, member);
+
+        list_put_back(&u->busy, &c->busy_link);
+        a->connected_at = time_now();
+        conn_send(c, a);
+        return 0;
+    }
+    r = conn_open(u, a);
+    return r;
+}
+
+void attempt_cancel(struct attempt *a)
+{
+    struct upstream_conn *c = a->conn;
+
+    if (c == NULL)
+        return;
+    c->attempt = NULL;
+    a->conn = NULL;
+    records_fini(&a->records);
+    conn_close(c);
+}
+
+void attempt_pause(struct attempt *a)
+{
+    if (a->conn != NULL)
+        net_stream_read_stop(&a->conn->stream);
+}
+
+void attempt_resume(struct attempt *a)
+{
+    if (a->conn != NULL)
+        net_stream_read_start(&a->conn->stream);
+}

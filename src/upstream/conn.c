@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+#include "upstream/conn.h"
+
+#include <errno.h>
+
+#include "base/err.h"
+
+#define HEAD_MAX          (32 * 1024)
+#define INFORMATIONAL_MAX 16
+#define BODY_PIECE_BYTES  (256 * 1024) /* of a request body, so that little of it is ever copied */
+
+static const struct h1_limits answer_limits = {.line_max = 8192, .head_max = HEAD_MAX};
+
+static void on_closed(struct net_stream *s)
+{
+    struct upstream_conn *c = container_of(s, struct upstream_conn, stream);
+
+    c->upstream->n_conns--;
+    buf_fini(&c->head);
+    free(c);
+}
+
+void conn_close(struct upstream_conn *c)
+{
+    if (c->state == CONN_CLOSING)
+        return;
+    c->state = CONN_CLOSING;
+    pool_leave(&c->upstream->pool, &c->member);
+    list_remove(&c->busy_link);
+    net_timer_fini(c->upstream->loop, &c->timer);
+    net_stream_close(&c->stream);
+}
+
+/* Parts connection and attempt; the connection stays open. */
+static struct attempt *detach(struct upstream_conn *c)
+{
+    struct attempt *a = c->attempt;
+
+    c->attempt = NULL;
+    a->conn = NULL;
+    return a;
+}
+
+static void fail(struct upstream_conn *c, enum call_outcome outcome, int err)
+{
+    struct attempt *a;
+
+    if (c->attempt == NULL) {
+        conn_close(c);
+        return;
+    }
+    a = detach(c);
+    conn_close(c);
+    records_fini(&a->records);
+    a->ops->on_fail(a, outcome, err);
+}
+
+/* The connection is gone. What that means depends on how far the answer had come. */
+static void lose(struct upstream_conn *c, int err)
+{
+    bool is_stale = c->is_reused && c->attempt != NULL && !c->attempt->has_answer;
+
+    fail(c, is_stale ? CALL_STALE_CONNECTION : CALL_RESET, err);
+}
+
+static void on_opening_timeout(struct net_timer *timer)
+{
+    struct upstream_conn *c = container_of(timer, struct upstream_conn, timer);
+
+    fail(c, CALL_CONNECT_FAILED, -ETIMEDOUT);
+}
+
+/* Sends as much of the body as keeps the copied rest small. */
+static void send_body(struct upstream_conn *c, struct str *pieces, size_t n)
+{
+    const struct str body = c->attempt->request->body;
+
+    do {
+        pieces[n++] = str_head(str_from(body, c->body_sent), BODY_PIECE_BYTES);
+        c->body_sent += pieces[n - 1].len;
+        if (net_stream_write(&c->stream, pieces, n) < 0) {
+            fail(c, CALL_RESET, -ENOMEM);
+            return;
+        }
+        n = 0;
+    } while (c->body_sent < body.len && net_stream_unsent(&c->stream) == 0);
+}
+
+void conn_send(struct upstream_conn *c, struct attempt *a)
+{
+    const struct attempt_request *q = a->request;
+    struct upstream *u = c->upstream;
+    struct str pieces[11] = {
+        q->method, STR(" "), str_of(u->url.path), q->target, STR(" HTTP/1.1\r\nHost: "),
+        str_make(u->host_field, u->host_field_len), STR("\r\n"), q->fields, STR("\r\n"),
+    };
+
+    c->attempt = a;
+    a->conn = c;
+    c->state = CONN_HEAD;
+    c->scan = (struct h1_scan){0};
+    c->body_sent = 0;
+    c->n_informational = 0;
+    c->is_last = false;
+    a->sent_at = time_now();
+    send_body(c, pieces, 9);
+}
+
+static void on_connect(struct net_stream *s, int err)
+{
+    struct upstream_conn *c = container_of(s, struct upstream_conn, stream);
+    nsec_t keepalive = c->upstream->settings->keepalive_interval_ns;
+
+    if (err < 0) {
+        fail(c, CALL_CONNECT_FAILED, err);
+        return;
+    }
+    net_timer_fini(c->upstream->loop, &c->timer);
+    if (keepalive != NSEC_NEVER)
+        net_stream_keepalive(s, (unsigned)((keepalive + NSEC_PER_SEC - 1) / NSEC_PER_SEC));
+    c->attempt->connected_at = time_now();
+    net_stream_read_start(s);
+    conn_send(c, c->attempt);
+}
+
+static void on_room(struct net_stream *s)
+{
+    struct upstream_conn *c = container_of(s, struct upstream_conn, stream);
+    struct str pieces[1];
+
+    if (c->attempt != NULL && c->body_sent < c->attempt->request->body.len)
+        send_body(c, pieces, 0);
+}
+
+static void choose_form(struct attempt *a, const struct h1_head *head)
+{
+    struct str type = h1_field_get(head, STR("content-type"));
+    struct str essence = str_trim(str_head(type, str_find(type, ';')));
+
+    if (head->status != 200)
+        return;
+    a->is_sse = str_eq_nocase(essence, STR("text/event-stream"));
+    a->is_stream = a->is_sse || str_eq_nocase(essence, STR("application/x-ndjson"));
+    if (a->is_stream)
+        records_init(&a->records, a->is_sse ? RECORDS_SSE : RECORDS_NDJSON, ATTEMPT_RECORD_MAX);
+}
+
+/* Unread bytes of a head stay with the connection until the rest comes. */
+static int keep_head(struct upstream_conn *c, struct str in, bool is_kept)
+{
+    return is_kept ? 0 : buf_put(&c->head, in);
+}
+
+/*
+ * Reads one head off the front of *in, which on H1_MORE is used up.
+ * Return: 0 a final head, handed over; H1_MORE; H1_DONE an informational one, skipped; <0.
+ */
+static int read_head(struct upstream_conn *c, struct str *in)
+{
+    struct attempt *a = c->attempt;
+    bool is_kept = c->head.len > 0;
+    struct h1_head head;
+    struct str bytes;
+    size_t len;
+    int r = is_kept ? buf_put(&c->head, *in) : 0;
+
+    if (r < 0)
+        return r;
+    bytes = is_kept ? buf_str(&c->head) : *in;
+    r = h1_scan_head(&c->scan, bytes, &answer_limits, &len);
+    if (r == H1_MORE) {
+        r = keep_head(c, *in, is_kept);
+        *in = STR_NULL;
+        return r < 0 ? r : H1_MORE;
+    }
+    if (r == 0)
+        r = h1_parse_response(str_head(bytes, len), a->request->is_head, &head);
+    if (r < 0)
+        return r;
+    *in = str_from(*in, in->len - (bytes.len - len));
+    c->scan = (struct h1_scan){0};
+    c->head.len = 0; /* the slices of `head` point into it until the next read */
+    if (head.status < 200)
+        return ++c->n_informational > INFORMATIONAL_MAX ? -EX_H1_SYNTAX : H1_DONE;
+    c->is_last = !head.keep_alive;
+    h1_body_init(&c->body, &head);
+    c->state = CONN_BODY;
+    choose_form(a, &head);
+    a->ops->on_head(a, &head);
+    return 0;
+}
+
+/* Hands over what @data completes. Return: 0, also when the attempt was cancelled meanwhile; <0. */
+static int hand_over(struct upstream_conn *c, struct str data)
+{
+    struct attempt *a = c->attempt;
+    struct str record;
+    int r;
+
+    if (!a->is_stream) {
+        a->ops->on_bytes(a, data);
+        return 0;
+    }
+    while ((r = records_next(&a->records, &data, &record)) == 0) {
+        a->ops->on_record(a, record);
+        if (c->attempt != a)
+            return 0;
+    }
+    return r == RECORDS_MORE ? 0 : r;
+}
+
+/* The answer is complete: keep the connection if nothing speaks against it. */
+static void finish(struct upstream_conn *c, bool can_keep)
+{
+    struct attempt *a = c->attempt;
+    struct str rest = a->is_stream ? records_rest(&a->records) : STR_NULL;
+
+    can_keep = can_keep && !c->is_last && !c->upstream->is_closing && c->stream.is_reading &&
+               c->body_sent == a->request->body.len && net_stream_unsent(&c->stream) == 0;
+    if (rest.len > 0) {
+        a->ops->on_record(a, rest);
+        if (c->attempt != a)
+            return;
+    }
+    (void)detach(c);
+    records_fini(&a->records);
+    list_remove(&c->busy_link);
+    c->is_reused = true;
+    c->state = CONN_IDLE;
+    if (!can_keep || pool_put(&c->upstream->pool, &c->member, time_now()) == POOL_FULL)
+        conn_close(c);
+    else
+        net_timer_arm(c->upstream->loop, &c->upstream->sweep, pool_next_expiry(&c->upstream->pool));
+    a->ops->on_end(a);
+}
+
+/* Return: 0 go on; H1_MORE *in is used up; H1_DONE finished; <0. */
+static int read_body(struct upstream_conn *c, struct str *in)
+{
+    struct str data;
+    int r = h1_body_feed(&c->body, in, &data);
+
+    if (r == 0)
+        return hand_over(c, data);
+    if (r == H1_DONE)
+        finish(c, in->len == 0);
+    return r;
+}
+
+static void on_read(struct net_stream *s, struct str bytes)
+{
+    struct upstream_conn *c = container_of(s, struct upstream_conn, stream);
+    struct attempt *a = c->attempt;
+    int r = 0;
+
+    if (a == NULL) {
+        conn_close(c); /* an answer nobody asked for is never taken for one */
+        return;
+    }
+    a->has_answer = true;
+    while (r >= 0 && c->attempt == a) {
+        r = c->state == CONN_HEAD ? read_head(c, &bytes) : read_body(c, &bytes);
+        if (r == H1_MORE)
+            break;
+        if (r == H1_DONE && bytes.len == 0)
+            break; /* behind an informational answer, or finished */
+    }
+    if (r < 0)
+        fail(c, CALL_RESET, r);
+    else if (c->attempt == a)
+        a->ops->on_flush(a);
+}
+
+static void on_eof(struct net_stream *s)
+{
+    struct upstream_conn *c = container_of(s, struct upstream_conn, stream);
+
+    if (c->state == CONN_BODY && h1_body_eof(&c->body) == 0) {
+        c->is_last = true;
+        finish(c, false);
+        return;
+    }
+    lose(c, -ECONNRESET);
+}
+
+static void on_error(struct net_stream *s, int err)
+{
+    lose(container_of(s, struct upstream_conn, stream), err);
+}
+
+static const struct net_stream_ops conn_ops = {
+    .name = "upstream",
+    .on_connect = on_connect,
+    .on_read = on_read,
+    .on_eof = on_eof,
+    .on_error = on_error,
+    .on_room = on_room,
+    .on_closed = on_closed,
+};
+
+int conn_open(struct upstream *u, struct attempt *a)
+{
+    struct upstream_conn *c = calloc(1, sizeof(*c));
+    int r;
+
+    if (c == NULL)
+        return -ENOMEM;
+    c->upstream = u;
+    c->head = BUF_INIT(HEAD_MAX + NET_READ_BUF_BYTES);
+    r = net_timer_init(u->loop, &c->timer, on_opening_timeout);
+    if (r == 0)
+        r = net_stream_connect(u->loop, &c->stream, &u->url.addr, &conn_ops);
+    if (r < 0) {
+        net_timer_fini(u->loop, &c->timer);
+        free(c);
+        return r;
+    }
+    if (u->settings->connect_timeout_ns != NSEC_NEVER)
+        net_timer_arm(u->loop, &c->timer, time_now() + u->settings->connect_timeout_ns);
+    u->n_conns++;
+    pool_join(&u->pool, &c->member);
+    list_put_back(&u->busy, &c->busy_link);
+    c->attempt = a;
+    a->conn = c;
+    return 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * A connection to a node. Private to upstream/.
+ *
+ *   OPENING ──► HEAD ──► BODY ──► IDLE ──► HEAD ...
+ *      └─────────┴────────┴────────┴──────► CLOSING ──► freed
+ */
+
+#include "net/stream.h"
+#include "upstream/attempt.h"
+
+enum conn_state {
+    CONN_OPENING,
+    CONN_IDLE,
+    CONN_HEAD,    /* the request is being sent, the head of the answer is awaited */
+    CONN_BODY,
+    CONN_CLOSING,
+};
+
+struct upstream_conn {
+    struct net_stream stream;
+    struct upstream *upstream;
+    struct attempt *attempt;   /* NULL in IDLE and CLOSING */
+    struct pool_member member;
+    struct list busy_link;
+    enum conn_state state;
+    struct net_timer timer;    /* of opening */
+    struct buf head;           /* begin of a head that came in pieces */
+    struct h1_scan scan;
+    struct h1_body body;
+    size_t body_sent;          /* bytes of the request's body handed to the stream */
+    unsigned n_informational;  /* 1xx answers skipped for this request */
+    bool is_reused;            /* has carried an answer before */
+    bool is_last;              /* the node will close it after this answer */
+};
+
+/* A new connection for @a, being opened. Return: 0, -errno. */
+MUST_USE int conn_open(struct upstream *u, struct attempt *a);
+
+/* Sends the request of @a on @c, which is idle or has just been opened. */
+void conn_send(struct upstream_conn *c, struct attempt *a);
+
+void conn_close(struct upstream_conn *c);

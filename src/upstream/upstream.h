@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * One node, as one loop reaches it
+ *
+ * A pool of keep-alive connections that belong to this loop alone. The newest idle one is used first; idle ones are read all the time, so
+ * one that the node closes is noticed and never handed out.
+ */
+
+#include "base/addr.h"
+#include "call/pool.h"
+#include "net/loop.h"
+
+struct upstream_settings {
+    nsec_t connect_timeout_ns;
+    nsec_t idle_timeout_ns;
+    nsec_t keepalive_interval_ns; /* TCP keep-alive, also on idle connections */
+    uint64_t max_idle;            /* per loop and node */
+};
+
+struct upstream {
+    struct net_loop *loop;
+    const struct upstream_settings *settings;
+    struct str name;              /* of the node; for logs */
+    struct url url;
+    char host_field[280];         /* value of Host */
+    size_t host_field_len;
+    struct pool pool;
+    struct metrics *metrics;      /* of the loop: pool gauges; NULL: not counted */
+    struct net_timer sweep;       /* closes what has been idle too long */
+    struct list busy;             /* connections that carry an attempt or are being opened */
+    unsigned n_conns;             /* all, the closing ones included */
+    bool is_closing;
+};
+
+/* @settings and @url must outlive it. Return: 0, -ENOMEM. */
+MUST_USE int upstream_init(struct upstream *u, struct net_loop *loop, const struct upstream_settings *settings,
+                           struct str name, const struct url *url);
+
+/* Closes all connections; attempts that still run end without a callback. The memory may go once the loop has run out. */
+void upstream_close(struct upstream *u);
