@@ -10,6 +10,7 @@
 #include "base/buf.h"
 
 #define API_JSON_TYPE   "application/json; charset=utf-8"
+#define API_V1_JSON_TYPE "application/json" /* what /v1 sends */
 #define API_NDJSON_TYPE "application/x-ndjson"
 #define API_SSE_TYPE    "text/event-stream"
 
@@ -18,6 +19,12 @@ struct api_error {
     int status;        /* HTTP */
     struct str text;   /* for the reader: what, where, what to do */
 };
+
+/* "Content-Type: ...\r\n" of a whole JSON answer, as Ollama types it. */
+static inline struct str api_json_field(enum api_family family)
+{
+    return family == API_OLLAMA ? STR("Content-Type: " API_JSON_TYPE "\r\n") : STR("Content-Type: " API_V1_JSON_TYPE "\r\n");
+}
 
 /* Appends a whole JSON error body: {"error":"text"}, or OpenAI's object (type by status, code = reason name), or Anthropic's.
  * Return: 0, -ENOBUFS, -ENOMEM. */

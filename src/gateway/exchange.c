@@ -151,7 +151,8 @@ void exchange_refuse(struct exchange *ex, enum reason reason, const char *text)
         .status = reason_http_status(reason),
         .text = str_of(text != NULL ? text : reason_text(reason)),
     };
-    int n = snprintf(fields, sizeof(fields), "Content-Type: " API_JSON_TYPE "\r\n%s", may_wait ? "Retry-After: 1\r\n" : "");
+    int n = snprintf(fields, sizeof(fields), STR_FMT "%s", STR_ARG(api_json_field(ex->family)),
+                     may_wait ? "Retry-After: 1\r\n" : "");
 
     ex->tl.reason = reason;
     /* Without memory the status says it alone. */
@@ -162,7 +163,7 @@ void exchange_refuse(struct exchange *ex, enum reason reason, const char *text)
 
 void exchange_merged(struct exchange *ex, struct str body)
 {
-    exchange_answer(ex, 200, STR("Content-Type: " API_JSON_TYPE "\r\n"), body);
+    exchange_answer(ex, 200, api_json_field(ex->family), body);
 }
 
 static void refuse_no_model(struct exchange *ex)
