@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+# The verbs. What is built how is meson.build's business; what a verb needs is installed by tools/install-needs.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+NEEDS   := tools/install-needs
+JOBS    ?= $(shell nproc)
+
+.DEFAULT_GOAL := all
+.PHONY: all demo run check check-unit check-e2e check-real asan tsan bench fuzz tidy format shape install clean help
+
+all: build/chasqui ## the release binary: build/chasqui
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+build/build.ninja: | needs-build
+	meson setup build --buildtype=release -Db_lto=true --prefix=$(PREFIX) >/dev/null
+
+build-asan/build.ninja: | needs-build
+	meson setup build-asan --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+
+build-tsan/build.ninja: | needs-build
+	meson setup build-tsan --buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false >/dev/null
+
+.PHONY: build/chasqui build-asan/chasqui build-tsan/chasqui needs-build needs-check
+build/chasqui: build/build.ninja
+	@ninja -C build -j$(JOBS) --quiet src/cli/chasqui && ln -sf src/cli/chasqui build/chasqui
+
+build-asan/chasqui: build-asan/build.ninja
+	@ninja -C build-asan -j$(JOBS) --quiet && ln -sf src/cli/chasqui build-asan/chasqui
+
+build-tsan/chasqui: build-tsan/build.ninja
+	@ninja -C build-tsan -j$(JOBS) --quiet && ln -sf src/cli/chasqui build-tsan/chasqui
+
+needs-build:
+	@$(NEEDS) build
+
+needs-check:
+	@$(NEEDS) check
+
+demo: build/chasqui ## one prompt through a gateway; REAL=1 with a real Ollama
+	@$(if $(REAL),tools/demo --real,tools/demo)
+
+run: build/chasqui ## serve until Ctrl-C
+	@build/chasqui serve $(ARGS)
+
+check: check-unit check-e2e ## all tests that need nothing but Debian and npm
+
+check-unit: needs-check asan tsan
+	meson test -C build-asan --no-rebuild --print-errorlogs --num-processes $(JOBS)
+	meson test -C build-tsan --no-rebuild --print-errorlogs --num-processes $(JOBS) --suite unit
+
+check-e2e: needs-check asan tsan build/chasqui
+	tools/run-e2e build-asan/chasqui
+	tools/run-e2e build-tsan/chasqui
+
+check-real: needs-check build/chasqui ## the suite against a real Ollama
+	tools/run-real build/chasqui
+
+asan: build-asan/chasqui ## build with AddressSanitizer and UBSan
+tsan: build-tsan/chasqui ## build with ThreadSanitizer
+
+tidy: build/build.ninja ## clang-tidy over src
+	@$(NEEDS) tidy
+	tools/tidy build
+
+format: ## clang-format over src and tests
+	@$(NEEDS) tidy
+	clang-format -i $$(git ls-files 'src/*.[ch]' 'tests/*.[ch]')
+
+shape: ## the fifteen longest functions and files: a list to read, not a gate
+	@tools/shape
+
+install: build/chasqui ## PREFIX, DESTDIR
+	@tools/install "$(DESTDIR)$(PREFIX)"
+
+clean: ## remove what the verbs built
+	rm -rf build build-asan build-tsan
