@@ -30,11 +30,11 @@ struct log_settings {
     enum log_level level;
     enum log_format format;
     const char *access;   /* "stdout" | "off" | path */
-    const char *program;  /* prefix of human lines: "chasqui: " */
+    const char *program;  /* "chasqui": human lines begin with "chasqui: "; must outlive the log */
 };
 
-/* Opens the streams and starts the writer thread. Before it, and after log_stop(), lines go straight to stderr.
- * Return: 0; -errno of opening the access log. */
+/* Opens the streams and starts the writer thread. Before it, and after log_stop(), events go straight to stderr and access
+ * lines nowhere. Return: 0; -EALREADY; -errno of opening the access log or of the thread. */
 MUST_USE int log_start(const struct log_settings *settings);
 
 /* Writes what is left and ends the thread. */
@@ -50,3 +50,6 @@ bool log_access_is_on(void);
 bool log_access_is_human(void);
 bool log_access_has_colour(void);
 void log_access_line(struct str line);
+
+/* Lines dropped since log_start(), of both streams. */
+uint64_t log_n_dropped(void);

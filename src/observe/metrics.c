@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+#include "observe/metrics.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+
+#include "observe/series.h"
+
+#define OF_EXCHANGES (SERIES_ROUTE | SERIES_MODEL | SERIES_NODE | SERIES_STATUS | SERIES_REASON)
+
+struct metrics {
+    pthread_mutex_t lock;
+    struct series_table exchanges; /* by route, model, node, status, reason */
+    struct series_table attempts;  /* by node and outcome */
+    int64_t n_in_flight;
+    uint64_t counters[N_METRICS_COUNTERS];
+    int64_t gauges[N_METRICS_GAUGES];
+};
+
+struct metrics *metrics_new(void)
+{
+    struct metrics *m = calloc(1, sizeof(*m));
+
+    if (m == NULL)
+        return NULL;
+    if (pthread_mutex_init(&m->lock, NULL) != 0) {
+        free(m);
+        return NULL;
+    }
+    series_table_init(&m->exchanges, OF_EXCHANGES, METRICS_MAX_SERIES);
+    series_table_init(&m->attempts, SERIES_NODE | SERIES_OUTCOME, METRICS_MAX_SERIES);
+    return m;
+}
+
+struct metrics *metrics_free(struct metrics *m)
+{
+    if (m == NULL)
+        return NULL;
+    series_table_fini(&m->exchanges);
+    series_table_fini(&m->attempts);
+    (void)pthread_mutex_destroy(&m->lock);
+    free(m);
+    return NULL;
+}
+
+/* ---- recording ---- */
+
+void metrics_exchange_begin(struct metrics *m)
+{
+    (void)pthread_mutex_lock(&m->lock);
+    m->n_in_flight++;
+    (void)pthread_mutex_unlock(&m->lock);
+}
+
+static nsec_t since_begin(const struct timeline *t, nsec_t moment)
+{
+    return moment > t->begun ? moment - t->begun : 0;
+}
+
+/* A name from outside is a label only when a node serves the model: anybody can ask for a million others. */
+static struct str model_label(const struct timeline *t)
+{
+    if (t->model.len == 0)
+        return STR("none");
+    return t->is_known_model ? t->model : STR("other");
+}
+
+void metrics_exchange_end(struct metrics *m, const struct timeline *t)
+{
+    struct series_labels labels = {
+        .route = t->route != NULL ? t->route->path : STR("none"),
+        .model = model_label(t),
+        .node = t->node.len > 0 ? t->node : STR("none"),
+        .status = t->status,
+        .reason = t->reason,
+    };
+    struct series *s;
+
+    (void)pthread_mutex_lock(&m->lock);
+    m->n_in_flight--;
+    s = series_get(&m->exchanges, &labels);
+    s->n++;
+    s->tokens_in += t->usage.tokens_in;
+    s->tokens_out += t->usage.tokens_out;
+    if (t->first_record > 0)
+        histogram_put(&s->first_record, since_begin(t, t->first_record));
+    histogram_put(&s->total, since_begin(t, t->ended));
+    (void)pthread_mutex_unlock(&m->lock);
+}
+
+void metrics_attempt(struct metrics *m, struct str node, const char *outcome)
+{
+    struct series_labels labels = {.node = node, .outcome = str_of(outcome)};
+
+    (void)pthread_mutex_lock(&m->lock);
+    series_get(&m->attempts, &labels)->n++;
+    (void)pthread_mutex_unlock(&m->lock);
+}
+
+void metrics_count(struct metrics *m, enum metrics_counter counter)
+{
+    (void)pthread_mutex_lock(&m->lock);
+    m->counters[counter]++;
+    (void)pthread_mutex_unlock(&m->lock);
+}
+
+void metrics_gauge_add(struct metrics *m, enum metrics_gauge gauge, int64_t delta)
+{
+    (void)pthread_mutex_lock(&m->lock);
+    m->gauges[gauge] += delta;
+    (void)pthread_mutex_unlock(&m->lock);
+}
+
+static void add(struct metrics *sum, struct metrics *m)
+{
+    (void)pthread_mutex_lock(&m->lock);
+    series_add_table(&sum->exchanges, &m->exchanges);
+    series_add_table(&sum->attempts, &m->attempts);
+    sum->n_in_flight += m->n_in_flight;
+    for (int i = 0; i < N_METRICS_COUNTERS; i++)
+        sum->counters[i] += m->counters[i];
+    for (int i = 0; i < N_METRICS_GAUGES; i++)
+        sum->gauges[i] += m->gauges[i];
+    (void)pthread_mutex_unlock(&m->lock);
+}
+
+/* ---- exposition ---- */
+
+struct family {
+    const char *name;
+    const char *type;
+    const char *help;
+};
+
+static int print_head(const struct family *f, struct buf *out)
+{
+    return buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", f->name, f->help, f->name, f->type);
+}
+
+/* One line a series; @value says which of its numbers. */
+static int print_counters(const struct family *f, const struct series_table *table,
+                          uint64_t (*value)(const struct series *s), struct buf *out)
+{
+    int r = print_head(f, out);
+    size_t i = 0;
+
+    for (const struct series *s; r == 0 && (s = series_at(table, i)) != NULL; i++) {
+        r = buf_printf(out, "%s{", f->name);
+        if (r == 0)
+            r = series_print_labels(s, table->which, out);
+        if (r == 0)
+            r = buf_printf(out, "} %" PRIu64 "\n", value(s));
+    }
+    return r;
+}
+
+static int print_histograms(const struct family *f, const struct series_table *table,
+                            const struct histogram *(*value)(const struct series *s),
+                            struct buf *out)
+{
+    int r = print_head(f, out);
+    size_t i = 0;
+
+    for (const struct series *s; r == 0 && (s = series_at(table, i)) != NULL; i++) {
+        if (value(s)->n > 0)
+            r = histogram_print(f->name, s, value(s), out);
+    }
+    return r;
+}
+
+static uint64_t get_n(const struct series *s)
+{
+    return s->n;
+}
+
+static uint64_t get_tokens_in(const struct series *s)
+{
+    return s->tokens_in;
+}
+
+static uint64_t get_tokens_out(const struct series *s)
+{
+    return s->tokens_out;
+}
+
+static const struct histogram *get_first_record(const struct series *s)
+{
+    return &s->first_record;
+}
+
+static const struct histogram *get_total(const struct series *s)
+{
+    return &s->total;
+}
+
+static const struct family requests = {"chasqui_requests_total", "counter", "Requests answered"};
+static const struct family in_flight = {"chasqui_requests_in_flight", "gauge",
+                                        "Requests begun and not yet ended"};
+static const struct family attempts = {"chasqui_attempts_total", "counter",
+                                       "Attempts on nodes, by outcome"};
+static const struct family first_record = {
+    "chasqui_first_record_seconds", "histogram",
+    "From a request's first byte to the first record of its answer"};
+static const struct family total = {"chasqui_request_seconds", "histogram",
+                                    "From a request's first byte to its end"};
+static const struct family tokens_in = {"chasqui_tokens_in_total", "counter",
+                                        "Prompt tokens, as nodes count them"};
+static const struct family tokens_out = {"chasqui_tokens_out_total", "counter",
+                                         "Generated tokens, as nodes count them"};
+
+static const struct family counters[] = {
+    [METRICS_PARSE_REJECTS] = {"chasqui_parse_rejects_total", "counter",
+                               "Requests refused by the HTTP parser"},
+    [METRICS_NODE_REJECTS] = {"chasqui_node_rejects_total", "counter",
+                              "Answers of nodes refused by the HTTP parser"},
+    [METRICS_CONNECTIONS] = {"chasqui_client_connections_total", "counter", "Connections accepted"},
+    [METRICS_LOG_DROPPED] = {"chasqui_log_dropped_total", "counter",
+                             "Log lines dropped because the log was full"},
+};
+
+/* Gauges of one family stand together; the second has no head. */
+struct gauge {
+    struct family family;
+    const char *labels;
+};
+
+static const struct gauge gauges[] = {
+    [METRICS_CLIENTS] = {{"chasqui_client_connections", "gauge", "Client connections open"}, ""},
+    [METRICS_POOL_IDLE] = {{"chasqui_pool_connections", "gauge", "Connections to nodes"},
+                           "{state=\"idle\"}"},
+    [METRICS_POOL_BUSY] = {{"chasqui_pool_connections", NULL, NULL}, "{state=\"busy\"}"},
+    [METRICS_BODIES_BYTES] = {{"chasqui_held_body_bytes", "gauge",
+                               "Memory of request bodies kept for a retry"},
+                              ""},
+};
+
+static int print_scalars(const struct metrics *sum, struct buf *out)
+{
+    int r = print_head(&in_flight, out);
+
+    if (r == 0)
+        r = buf_printf(out, "%s %" PRId64 "\n", in_flight.name, sum->n_in_flight);
+    for (int i = 0; r == 0 && i < N_METRICS_COUNTERS; i++) {
+        r = print_head(&counters[i], out);
+        if (r == 0)
+            r = buf_printf(out, "%s %" PRIu64 "\n", counters[i].name, sum->counters[i]);
+    }
+    for (int i = 0; r == 0 && i < N_METRICS_GAUGES; i++) {
+        if (gauges[i].family.type != NULL)
+            r = print_head(&gauges[i].family, out);
+        if (r == 0)
+            r = buf_printf(out, "%s%s %" PRId64 "\n", gauges[i].family.name, gauges[i].labels,
+                           sum->gauges[i]);
+    }
+    return r;
+}
+
+/* Families with fewer labels are sums of the series that differ in the others only. */
+static int print_by_route(const struct metrics *sum, struct buf *out)
+{
+    struct series_table by_route;
+    int r;
+
+    series_table_init(&by_route, SERIES_ROUTE | SERIES_MODEL | SERIES_NODE, METRICS_MAX_SERIES);
+    series_add_table(&by_route, &sum->exchanges);
+    r = print_histograms(&first_record, &by_route, get_first_record, out);
+    if (r == 0)
+        r = print_histograms(&total, &by_route, get_total, out);
+    series_table_fini(&by_route);
+    return r;
+}
+
+static int print_by_model(const struct metrics *sum, struct buf *out)
+{
+    struct series_table by_model;
+    int r;
+
+    series_table_init(&by_model, SERIES_MODEL | SERIES_NODE, METRICS_MAX_SERIES);
+    series_add_table(&by_model, &sum->exchanges);
+    r = print_counters(&tokens_in, &by_model, get_tokens_in, out);
+    if (r == 0)
+        r = print_counters(&tokens_out, &by_model, get_tokens_out, out);
+    series_table_fini(&by_model);
+    return r;
+}
+
+static int print(const struct metrics *sum, struct buf *out)
+{
+    int r = print_counters(&requests, &sum->exchanges, get_n, out);
+
+    if (r == 0)
+        r = print_counters(&attempts, &sum->attempts, get_n, out);
+    if (r == 0)
+        r = print_by_route(sum, out);
+    if (r == 0)
+        r = print_by_model(sum, out);
+    return r < 0 ? r : print_scalars(sum, out);
+}
+
+int metrics_print(struct metrics *const *all, size_t n, struct buf *out)
+{
+    struct metrics *sum = metrics_new();
+    int r;
+
+    if (sum == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        add(sum, all[i]);
+    r = print(sum, out);
+    (void)metrics_free(sum);
+    return r;
+}
