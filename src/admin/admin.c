@@ -40,18 +40,24 @@ static const struct page *find_page(struct str path)
     return NULL;
 }
 
-static int refuse(struct http_conn *c, enum reason reason)
+static void answer_error(struct http_conn *c, const struct api_error *error)
 {
     struct buf body = BUF_INIT(4096);
+
+    (void)!api_put_error(&body, API_OLLAMA, error);
+    http_conn_answer(c, error->status, api_json_field(API_OLLAMA), buf_str(&body));
+    buf_fini(&body);
+}
+
+static int refuse(struct http_conn *c, enum reason reason)
+{
     const struct api_error error = {
         .reason = reason,
         .status = reason_http_status(reason),
         .text = str_of(reason_text(reason)),
     };
 
-    (void)!api_put_error(&body, API_OLLAMA, &error);
-    http_conn_answer(c, error.status, STR("Content-Type: " API_JSON_TYPE "\r\n"), buf_str(&body));
-    buf_fini(&body);
+    answer_error(c, &error);
     return HTTP_CONN_REFUSED;
 }
 
@@ -116,12 +122,11 @@ static void on_gone(struct http_conn *c)
     (void)c; /* answers are whole before anybody can leave */
 }
 
-static void on_reject(struct http_conn *c, int status, const char *text, struct buf *body)
+static void on_reject(struct http_conn *c, int status, const char *text)
 {
     const struct api_error error = {.reason = REASON_bad_request, .status = status, .text = str_of(text)};
 
-    (void)c;
-    (void)!api_put_error(body, API_OLLAMA, &error);
+    answer_error(c, &error);
 }
 
 static struct http_conn *conn_new(struct http_server *server)

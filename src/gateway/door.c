@@ -7,6 +7,7 @@
 #include "gateway/exchange.h"
 #include "gateway/forward.h"
 #include "gateway/gateway.h"
+#include "observe/log.h"
 
 #define UNSENT_MAX (64 * 1024) /* beyond the record in hand */
 #define ORIGIN_MAX 512
@@ -17,6 +18,7 @@ struct door_conn {
     struct exchange *exchange;    /* of the request in hand */
     struct str own_fields;        /* fields the door adds to the answer; in the exchange's arena */
     bool is_admin;                /* may see how its request was carried */
+    char peer[NET_PEER_MAX];      /* "" until an access line needs it */
 };
 
 static struct door_conn *door_of(struct http_conn *c)
@@ -260,27 +262,38 @@ static int admit(struct door_conn *d, const struct h1_head *head)
  * Requests
  */
 
+/* Return: 0, -ENOMEM. */
+static int begin_exchange(struct door_conn *d)
+{
+    struct exchange *ex = exchange_new(worker_of(&d->http), &d->sink);
+
+    if (ex == NULL)
+        return -ENOMEM;
+    if (d->peer[0] == '\0' && log_access_is_on())
+        (void)net_stream_peer(&d->http.stream, d->peer);
+    ex->tl.begun = d->http.head_begun;
+    ex->tl.peer = arena_dup(&ex->arena, str_of(d->peer));
+    d->exchange = ex;
+    d->own_fields = STR_NULL;
+    d->is_admin = false;
+    return 0;
+}
+
 static int on_head(struct http_conn *c, const struct h1_head *head)
 {
     struct door_conn *d = door_of(c);
-    struct worker *w = worker_of(c);
-    char peer[64];
+    struct gateway *g = worker_of(c)->gateway;
 
-    d->own_fields = STR_NULL;
-    d->is_admin = false;
-    d->exchange = exchange_new(w, &d->sink);
-    if (d->exchange == NULL) {
+    if (begin_exchange(d) < 0) {
         http_conn_answer(c, 503, STR("Retry-After: 1\r\n"), STR_NULL);
         return HTTP_CONN_REFUSED;
     }
-    d->exchange->tl.begun = c->head_begun;
-    d->exchange->tl.peer = arena_dup(&d->exchange->arena, str_of(net_stream_peer(&c->stream, peer)));
     d->exchange->tl.method = arena_dup(&d->exchange->arena, head->method_name);
     /* An error has the shape of the API that was meant, also where there is no such route. */
     d->exchange->family = api_family_of_path(head->path);
     if (admit(d, head) != 0)
         return HTTP_CONN_REFUSED;
-    if (forward_prepare(d->exchange, head, &w->gateway->keys, w->gateway->via) < 0) {
+    if (forward_prepare(d->exchange, head, &g->keys, g->via) < 0) {
         refuse(d, REASON_overload, NULL);
         return HTTP_CONN_REFUSED;
     }
@@ -345,7 +358,7 @@ static void on_room(struct http_conn *c)
         exchange_room(d->exchange);
 }
 
-static void on_reject(struct http_conn *c, int status, const char *text, struct buf *body)
+static void on_reject(struct http_conn *c, int status, const char *text)
 {
     const struct api_error error = {
         .reason = status == 413   ? REASON_too_large
@@ -356,7 +369,9 @@ static void on_reject(struct http_conn *c, int status, const char *text, struct 
     };
     struct door_conn *d = door_of(c);
 
-    (void)!api_put_error(body, d->exchange != NULL ? d->exchange->family : API_OLLAMA, &error);
+    if (d->exchange == NULL && begin_exchange(d) < 0)
+        return;
+    exchange_fail(d->exchange, &error);
 }
 
 static struct http_conn *conn_new(struct http_server *server)

@@ -141,24 +141,29 @@ void exchange_answer(struct exchange *ex, int status, struct str fields, struct 
         exchange_finish(ex, reason);
 }
 
-void exchange_refuse(struct exchange *ex, enum reason reason, const char *text)
+void exchange_fail(struct exchange *ex, const struct api_error *error)
 {
     struct buf body = BUF_INIT(8192);
     char fields[160];
-    const bool may_wait = reason_http_status(reason) == 503;
+    int n = snprintf(fields, sizeof(fields), STR_FMT "%s", STR_ARG(api_json_field(ex->family)),
+                     error->status == 503 ? "Retry-After: 1\r\n" : "");
+
+    ex->tl.reason = error->reason;
+    /* Without memory the status says it alone. */
+    (void)!api_put_error(&body, ex->family, error);
+    exchange_answer(ex, error->status, str_make(fields, (size_t)n), buf_str(&body));
+    buf_fini(&body);
+}
+
+void exchange_refuse(struct exchange *ex, enum reason reason, const char *text)
+{
     const struct api_error error = {
         .reason = reason,
         .status = reason_http_status(reason),
         .text = str_of(text != NULL ? text : reason_text(reason)),
     };
-    int n = snprintf(fields, sizeof(fields), STR_FMT "%s", STR_ARG(api_json_field(ex->family)),
-                     may_wait ? "Retry-After: 1\r\n" : "");
 
-    ex->tl.reason = reason;
-    /* Without memory the status says it alone. */
-    (void)!api_put_error(&body, ex->family, &error);
-    exchange_answer(ex, error.status, str_make(fields, (size_t)n), buf_str(&body));
-    buf_fini(&body);
+    exchange_fail(ex, &error);
 }
 
 void exchange_merged(struct exchange *ex, struct str body)

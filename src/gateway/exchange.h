@@ -94,6 +94,9 @@ void exchange_answer(struct exchange *ex, int status, struct str fields, struct 
 /* Answers with an error in the shape of the route, and ends. @text: NULL: the reason's own. */
 void exchange_refuse(struct exchange *ex, enum reason reason, const char *text);
 
+/* The same, with a status of its own. */
+void exchange_fail(struct exchange *ex, const struct api_error *error);
+
 /* The sink has room again. */
 void exchange_room(struct exchange *ex);
 

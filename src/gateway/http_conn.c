@@ -263,25 +263,27 @@ void http_conn_answer(struct http_conn *c, int status, struct str fields, struct
  * Input
  */
 
+static const char *reject_text(int err)
+{
+    if (err == -ETIMEDOUT)
+        return "the request did not arrive in time";
+    return err == -EMSGSIZE ? "the request body is too large" : err_text(err);
+}
+
 static void reject(struct http_conn *c, int err)
 {
-    struct buf body = BUF_INIT(4096);
     int status = err == -ETIMEDOUT ? 408 : err == -EMSGSIZE ? 413 : h1_error_status(err);
-    bool is_open = c->state == HTTP_CONN_BODY;
 
     metrics_count(c->server->metrics, METRICS_PARSE_REJECTS);
-    c->wants_close = true;
     if (c->state == HTTP_CONN_HEAD) {
         c->is_http10 = false;
         c->is_head_request = false;
     }
-    c->server->ops->on_reject(c, status, err == -ETIMEDOUT ? "the request did not arrive in time"
-                                         : err == -EMSGSIZE ? "the request body is too large"
-                                                            : err_text(err), &body);
-    http_conn_answer(c, status, STR("Content-Type: application/json; charset=utf-8\r\n"), buf_str(&body));
-    buf_fini(&body);
-    if (is_open)
-        c->server->ops->on_gone(c);
+    c->state = HTTP_CONN_BODY; /* what follows cannot be read as a request */
+    c->wants_close = true;
+    c->server->ops->on_reject(c, status, reject_text(err));
+    if (c->state == HTTP_CONN_BODY)
+        conn_close(c); /* no memory for an answer */
 }
 
 static void on_timer(struct net_timer *timer)

@@ -36,8 +36,8 @@ struct http_conn_ops {
     void (*on_request)(struct http_conn *c);                   /* the request is whole: answer it */
     void (*on_gone)(struct http_conn *c);                      /* the client left while a request was open */
     void (*on_room)(struct http_conn *c);                      /* unsent bytes fell to none */
-    /* The bytes are no request: fill @body and its type with what the client shall read. */
-    void (*on_reject)(struct http_conn *c, int status, const char *text, struct buf *body);
+    /* The bytes are no request, or will not become one: answer, and let go of an open request. The connection ends behind the answer. */
+    void (*on_reject)(struct http_conn *c, int status, const char *text);
 };
 
 struct http_settings {

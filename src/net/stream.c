@@ -235,13 +235,13 @@ void net_stream_keepalive(struct net_stream *s, unsigned seconds)
         (void)uv_tcp_keepalive(&s->uv.tcp, 1, seconds);
 }
 
-const char *net_stream_peer(const struct net_stream *s, char out[static 64])
+const char *net_stream_peer(const struct net_stream *s, char out[static NET_PEER_MAX])
 {
     struct sockaddr_storage ss;
     int len = sizeof(ss);
 
-    (void)snprintf(out, 64, "?");
+    (void)snprintf(out, NET_PEER_MAX, "?");
     if (uv_tcp_getpeername(&s->uv.tcp, (struct sockaddr *)&ss, &len) == 0)
-        (void)uv_ip_name((const struct sockaddr *)&ss, out, 64);
+        (void)uv_ip_name((const struct sockaddr *)&ss, out, NET_PEER_MAX);
     return out;
 }

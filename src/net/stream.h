@@ -79,7 +79,8 @@ void net_stream_reset(struct net_stream *s);
 void net_stream_keepalive(struct net_stream *s, unsigned seconds);
 
 /* Peer's address without port, into @out. Return: @out; "?" when unknown. */
-const char *net_stream_peer(const struct net_stream *s, char out[static 64]);
+#define NET_PEER_MAX 46 /* of an IPv6 address, NUL included */
+const char *net_stream_peer(const struct net_stream *s, char out[static NET_PEER_MAX]);
 
 /*
  * Listening
