@@ -156,6 +156,13 @@ static void swap_models(struct models *a, struct models *b)
     *b = t;
 }
 
+/* Before 0.30 /api/ps also lists what is still loading: then only what has answered here counts as loaded. */
+static void keep_proven(const struct fleet_node *node, struct fleet_report *report)
+{
+    if (node->state == NODE_UP && strverscmp(report->version, "0.30") < 0)
+        models_keep_common(&report->resident, &node->resident);
+}
+
 enum fleet_news fleet_apply(struct fleet *f, uint16_t index, struct fleet_report *report, nsec_t now)
 {
     struct fleet_node *node = &f->nodes[index];
@@ -167,6 +174,7 @@ enum fleet_news fleet_apply(struct fleet *f, uint16_t index, struct fleet_report
         set_state(node, NODE_DOWN, report->why, now);
         return FLEET_NODE_DOWN;
     }
+    keep_proven(node, report);
     swap_models(&node->models, &report->models);
     swap_models(&node->resident, &report->resident);
     (void)snprintf(node->version, sizeof(node->version), "%s", report->version);

@@ -30,3 +30,6 @@ void models_fini(struct models *m);
 MUST_USE int models_put(struct models *m, struct str key, uint64_t hash);
 
 bool models_has(const struct models *m, struct str key, uint64_t hash);
+
+/* Removes from @m what @other does not have. */
+void models_keep_common(struct models *m, const struct models *other);

@@ -77,6 +77,16 @@ void desk_mark_resident(struct desk *d, struct grant *grant, const struct fleet_
     unlock(d);
 }
 
+bool desk_is_resident(struct desk *d, uint16_t node, const struct fleet_ask *ask)
+{
+    bool is;
+
+    lock(d);
+    is = models_has(&d->fleet.nodes[node].resident, ask->key, ask->hash);
+    unlock(d);
+    return is;
+}
+
 bool desk_may_retry(struct desk *d, uint16_t node, enum call_outcome outcome, nsec_t now)
 {
     bool is_death = outcome == CALL_CONNECT_FAILED || outcome == CALL_RESET || outcome == CALL_STALE_CONNECTION;

@@ -74,6 +74,8 @@ void desk_leave(struct desk *d, struct grant *grant, const struct fleet_ask *ask
 /* The model has begun to answer, so it is loaded. */
 void desk_mark_resident(struct desk *d, struct grant *grant, const struct fleet_ask *ask);
 
+bool desk_is_resident(struct desk *d, uint16_t node, const struct fleet_ask *ask);
+
 /* Whether the budget allows a further attempt after @outcome on @node; failures that one death causes cost one token together. */
 bool desk_may_retry(struct desk *d, uint16_t node, enum call_outcome outcome, nsec_t now);
 

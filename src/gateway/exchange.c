@@ -11,7 +11,8 @@
 #include "observe/log.h"
 #include "observe/access.h"
 
-#define ARENA_MAX (256 * 1024)
+#define ARENA_MAX       (256 * 1024)
+#define LOADED_CHECK_NS NSEC_PER_SEC /* while a load goes on for nobody */
 
 struct exchange *exchange_new(struct worker *w, struct sink *sink)
 {
@@ -94,7 +95,8 @@ void exchange_finish(struct exchange *ex, enum reason reason)
     ex->tl.usage = ex->judge.usage;
     net_timer_fini(&ex->worker->loop, &ex->timer);
     tell(ex);
-    net_defer(&ex->worker->loop, &ex->bury);
+    if (!ex->is_looking)
+        net_defer(&ex->worker->loop, &ex->bury); /* else exchange_on_looked() does */
 }
 
 void exchange_leave_desk(struct exchange *ex, enum call_outcome outcome)
@@ -115,9 +117,6 @@ static void stop(struct exchange *ex, enum reason reason)
     attempt_cancel(&ex->attempt);
     merge_cancel(ex->merge);
     exchange_leave_desk(ex, CALL_CANCELLED);
-    net_timer_disarm(&ex->timer);
-    if (ex->is_looking)
-        return; /* exchange_on_looked() finishes */
     exchange_finish(ex, reason);
 }
 
@@ -188,8 +187,6 @@ static void refuse_no_model(struct exchange *ex)
 
 static void look_again(struct exchange *ex)
 {
-    ex->state = EXCHANGE_LOOKING;
-    ex->has_looked = true;
     ex->is_looking = true;
     ex->look.from = &ex->worker->loop;
     ex->look.on_looked = exchange_on_looked;
@@ -222,13 +219,16 @@ void exchange_ask_node(struct exchange *ex, bool is_fresh)
         exchange_refuse(ex, REASON_overload, NULL);
         return;
     }
-    net_timer_arm(&w->loop, &ex->timer, answer_time(ex));
+    ex->answer_due = answer_time(ex);
+    net_timer_arm(&w->loop, &ex->timer, ex->answer_due);
 }
 
 /* Nobody can take the request now. */
 static void no_grant(struct exchange *ex, int r)
 {
     if (!ex->has_looked) {
+        ex->state = EXCHANGE_LOOKING;
+        ex->has_looked = true;
         look_again(ex);
         return;
     }
@@ -260,10 +260,14 @@ void exchange_on_looked(struct look_again *look)
     struct exchange *ex = container_of(look, struct exchange, look);
 
     ex->is_looking = false;
-    if (ex->is_gone)
-        exchange_finish(ex, REASON_client_gone);
-    else
+    if (ex->state == EXCHANGE_ENDED)
+        net_defer(&ex->worker->loop, &ex->bury);
+    else if (ex->state == EXCHANGE_LOOKING)
         exchange_enter_desk(ex);
+    else if (desk_is_resident(&ex->worker->gateway->desk, ex->grant.node, &ex->ask))
+        stop(ex, REASON_client_gone); /* it was a load for nobody, and it is over */
+    else
+        net_timer_arm(&ex->worker->loop, &ex->timer, time_now() + LOADED_CHECK_NS);
 }
 
 static enum reason reason_of(enum call_outcome outcome)
@@ -368,6 +372,12 @@ void exchange_on_timer(struct net_timer *timer)
         break;
     case EXCHANGE_ASKING:
     case EXCHANGE_HOLDING:
+        if (ex->is_gone && time_now() < ex->answer_due) {
+            look_again(ex);
+            break;
+        }
+        time_out(ex);
+        break;
     case EXCHANGE_RELAYING:
         time_out(ex);
         break;
@@ -443,10 +453,10 @@ void exchange_leave(struct exchange *ex)
     ex->is_gone = true;
     ex->sink = &sink_discard;
     ex->tl.status = ex->state == EXCHANGE_RELAYING ? ex->tl.status : 0;
-    if (!may_be_loading(ex))
+    if (may_be_loading(ex))
+        net_timer_arm(&ex->worker->loop, &ex->timer, time_now() + LOADED_CHECK_NS);
+    else
         stop(ex, REASON_client_gone);
-    else if (ex->is_paused)
-        exchange_room(ex);
 }
 
 void exchange_abort(struct exchange *ex)

@@ -66,6 +66,7 @@ struct exchange {
     struct look_again look;
     struct merge *merge;
     nsec_t deadline;                   /* of the whole request */
+    nsec_t answer_due;                 /* of the attempt's first record */
 
     /* The answer in hand. */
     struct answer_head head;

@@ -128,7 +128,8 @@ static bool stop_for_nobody(struct exchange *ex)
 {
     if (!ex->is_gone)
         return false;
-    desk_mark_resident(&ex->worker->gateway->desk, &ex->grant, &ex->ask);
+    if (ex->head.status == 200)
+        desk_mark_resident(&ex->worker->gateway->desk, &ex->grant, &ex->ask);
     attempt_cancel(&ex->attempt);
     exchange_leave_desk(ex, CALL_CANCELLED);
     exchange_finish(ex, REASON_client_gone);
