@@ -38,7 +38,7 @@ static int expand_one(struct str inside, struct buf *out, struct buf *why)
         return refuse(buf_put(why, STR("a variable is written ${NAME} or ${NAME:-default}")));
     memcpy(variable, name.s, name.len);
     variable[name.len] = '\0';
-    value = getenv(variable);
+    value = secure_getenv(variable);
     if (value != NULL && (value[0] != '\0' || at == inside.len))
         return buf_put(out, str_of(value));
     if (at < inside.len)

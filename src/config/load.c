@@ -227,7 +227,7 @@ static int read_file(int fd, struct buf *text)
 int settings_load_yaml(struct settings *s, const char *path, struct buf *errors)
 {
     CLEANUP(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    CLEANUP(buf_fini) struct buf text = BUF_INIT(SETTINGS_MAX_FILE + 2 * 4096);
+    CLEANUP(buf_fini) struct buf text = BUF_INIT(SETTINGS_MAX_FILE + (size_t)2 * 4096);
     struct blame file = {.word = NULL};
     int r = fd < 0 ? -errno : read_file(fd, &text);
 

@@ -341,6 +341,9 @@ static int print_reference_setting(const struct setting *row, struct buf *out)
     return r;
 }
 
+static const char reference_head[] = "\n\n| key | flag | type | default | what it does |\n"
+                                     "| --- | --- | --- | --- | --- |\n";
+
 int settings_reference(const struct settings *s, struct buf *out)
 {
     const struct settings_room *room = NULL;
@@ -352,9 +355,7 @@ int settings_reference(const struct settings *s, struct buf *out)
         if (state->row->key == NULL)
             continue;
         if (state->room != room)
-            r = PUT_TEXT(out, room != NULL ? "\n" : "", "### ", state->room->name,
-                         "\n\n| key | flag | type | default | what it does |\n| --- | --- | --- | "
-                         "--- | --- |\n");
+            r = PUT_TEXT(out, room != NULL ? "\n" : "", "### ", state->room->name, reference_head);
         room = state->room;
         if (r == 0)
             r = print_reference_setting(state->row, out);

@@ -230,7 +230,7 @@ int settings_load_env(struct settings *s, struct buf *errors)
 
     for (size_t i = 0; i < s->n_states; i++) {
         struct blame at = {.word = s->states[i].row->env};
-        const char *text = at.word != NULL ? getenv(at.word) : NULL;
+        const char *text = at.word != NULL ? secure_getenv(at.word) : NULL;
         int r;
 
         if (text == NULL || text[0] == '\0')

@@ -36,7 +36,7 @@
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-#define SETTINGS_MAX_FILE   (1024 * 1024)
+#define SETTINGS_MAX_FILE   ((size_t)1024 * 1024)
 #define SETTINGS_MAX_DEPTH  16
 #define SETTINGS_MAX_ERRORS 50
 #define SETTINGS_NO_ITEM    SIZE_MAX

@@ -12,8 +12,8 @@
 #include "json/writer.h"
 
 /* Half of a stream's memory: one buffer fills while the thread writes the other. */
-#define STREAM_MAX (1024 * 1024)
-#define MAX_EVENT  (32 * 1024)
+#define STREAM_MAX ((size_t)1024 * 1024)
+#define MAX_EVENT  ((size_t)32 * 1024)
 #define MAX_TEXT   4096
 
 enum stream_id {
@@ -135,9 +135,9 @@ static bool write_batch(struct sink *k)
     return !is_last;
 }
 
-static void *run_writer(void *sink_)
+static void *run_writer(void *arg)
 {
-    while (write_batch(sink_))
+    while (write_batch(arg))
         ;
     return NULL;
 }
@@ -161,7 +161,7 @@ static void put_line(struct sink *k, struct stream *s, struct str line)
 static void set_form(struct stream *s, enum log_format format)
 {
     bool is_terminal = s->fd >= 0 && isatty(s->fd) == 1;
-    const char *no_colour = getenv("NO_COLOR");
+    const char *no_colour = secure_getenv("NO_COLOR");
 
     s->is_human = format == LOG_HUMAN || (format == LOG_AUTO && is_terminal);
     s->has_colour = s->is_human && is_terminal && (no_colour == NULL || no_colour[0] == '\0');

@@ -262,7 +262,8 @@ static bool grow(struct series_table *t)
     for (size_t i = 0; i < t->n; i++)
         *find_slot(&bigger, all[i]->hash, &all[i]->labels) = all[i];
     free(t->slots);
-    *t = bigger;
+    t->slots = bigger.slots;
+    t->n_slots = bigger.n_slots;
     return true;
 }
 
