@@ -247,6 +247,29 @@ static void series_are_bounded_and_the_rest_is_other(void **state)
     buf_fini(&out);
 }
 
+/* Each worker has room, their sum has not. */
+static void a_series_called_other_is_the_overflow(void **state)
+{
+    struct metrics *all[] = {metrics_new(), metrics_new()};
+    struct buf out = BUF_INIT(1 << 20);
+    const char *text;
+
+    (void)state;
+    metrics_attempt(all[0], STR("other"), "other");
+    for (int i = 0; i < METRICS_MAX_SERIES + 100; i++) {
+        char node[32];
+
+        (void)snprintf(node, sizeof(node), "n%d", i);
+        metrics_attempt(all[i % 2], str_of(node), "ok");
+    }
+    text = print(all, 2, &out);
+    assert_non_null(strstr(text, "chasqui_attempts_total{node=\"other\",outcome=\"other\"} 101\n"));
+    assert_no_series_twice(text);
+    for (size_t i = 0; i < 2; i++)
+        assert_null(metrics_free(all[i]));
+    buf_fini(&out);
+}
+
 static void only_known_models_become_labels(void **state)
 {
     struct metrics *m = metrics_new();
@@ -345,6 +368,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_workers_are_summed_into_one_exposition),
         cmocka_unit_test(series_are_bounded_and_the_rest_is_other),
+        cmocka_unit_test(a_series_called_other_is_the_overflow),
         cmocka_unit_test(only_known_models_become_labels),
         cmocka_unit_test(hostile_label_values_neither_break_lines_nor_repeat_series),
         cmocka_unit_test(a_bucket_includes_its_bound),
