@@ -171,19 +171,26 @@ static void answer_preflight(struct door_conn *d)
                 STR_NULL);
 }
 
-/* Texts and types of Ollama's router, which clients know. */
-static void answer_not_found(struct door_conn *d)
-{
-    answer_text(d, 404, REASON_not_found, STR("Content-Type: text/plain\r\n"), STR("404 page not found"));
-}
-
 static void answer_method(struct door_conn *d, const struct api_route *route)
 {
+    const struct api_error error = {
+        .reason = REASON_method_not_allowed,
+        .status = 405,
+        .text = str_of(reason_text(REASON_method_not_allowed)),
+    };
     char allow[64];
-    char fields[160];
-    int n = snprintf(fields, sizeof(fields), "Allow: %s\r\nContent-Type: text/plain\r\n", api_allow(route->methods, allow));
+    char fields[128];
+    char *at;
+    int n = snprintf(fields, sizeof(fields), "Allow: %s\r\n", api_allow(route->methods, allow));
 
-    answer_text(d, 405, REASON_method_not_allowed, str_make(fields, (size_t)n), STR("405 method not allowed"));
+    at = arena_alloc(&d->exchange->arena, d->own_fields.len + (size_t)n);
+    if (at != NULL) {
+        char *end = mempcpy(at, d->own_fields.s != NULL ? d->own_fields.s : "", d->own_fields.len);
+
+        memcpy(end, fields, (size_t)n);
+        d->own_fields = str_make(at, d->own_fields.len + (size_t)n);
+    }
+    exchange_fail(d->exchange, &error);
 }
 
 static void answer_redirect(struct door_conn *d, const struct h1_head *head, const struct api_route *route)
@@ -201,7 +208,7 @@ static int find_route(struct door_conn *d, const struct h1_head *head)
     int r = api_route_find(head->path, &route);
 
     if (r == API_ROUTE_NOT_FOUND) {
-        answer_not_found(d);
+        refuse(d, REASON_not_found, NULL);
         return HTTP_CONN_REFUSED;
     }
     if (r == API_ROUTE_REDIRECT) {

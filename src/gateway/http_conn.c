@@ -7,8 +7,8 @@
 #include "base/err.h"
 
 #define PIPELINE_MAX       (64 * 1024)  /* unread bytes kept while an answer is on its way */
-#define LINGER_BYTES       (1024 * 1024)
-#define LINGER_NS          (2 * NSEC_PER_SEC)
+#define LINGER_IDLE_NS     (2 * NSEC_PER_SEC)
+#define LINGER_NS          (30 * NSEC_PER_SEC)
 #define KEPT_MAX           (PIPELINE_MAX + 2 * NET_READ_BUF_BYTES)
 
 static void go_on(struct http_conn *c);
@@ -66,10 +66,10 @@ static void arm(struct http_conn *c, nsec_t after)
 static void linger(struct http_conn *c)
 {
     c->state = HTTP_CONN_LINGER;
-    c->linger_left = LINGER_BYTES;
+    c->linger_until = time_now() + LINGER_NS;
     net_stream_shutdown(&c->stream);
     net_stream_read_start(&c->stream);
-    arm(c, net_stream_unsent(&c->stream) > 0 ? c->server->settings->send_timeout_ns : LINGER_NS);
+    arm(c, net_stream_unsent(&c->stream) > 0 ? c->server->settings->send_timeout_ns : LINGER_IDLE_NS);
     if (c->stream.is_eof && net_stream_unsent(&c->stream) == 0)
         conn_close(c);
 }
@@ -451,13 +451,15 @@ static void on_next(struct net_task *task)
     go_on(container_of(task, struct http_conn, next));
 }
 
-static void drop(struct http_conn *c, struct str bytes)
+/* A client that goes on sending is read for a while, so that no reset overtakes the answer. */
+static void drop(struct http_conn *c)
 {
-    if (bytes.len >= c->linger_left) {
+    nsec_t now = time_now();
+
+    if (now >= c->linger_until)
         conn_close(c);
-        return;
-    }
-    c->linger_left -= (uint32_t)bytes.len;
+    else if (net_stream_unsent(&c->stream) == 0)
+        net_timer_arm(c->server->loop, &c->timer, now + LINGER_IDLE_NS);
 }
 
 static void on_read(struct net_stream *s, struct str bytes)
@@ -466,7 +468,7 @@ static void on_read(struct net_stream *s, struct str bytes)
     int r;
 
     if (c->state == HTTP_CONN_LINGER) {
-        drop(c, bytes);
+        drop(c);
         return;
     }
     if (c->in.len > 0 || c->state == HTTP_CONN_ANSWERING) {
@@ -506,7 +508,7 @@ static void on_room(struct net_stream *s)
         if (c->stream.is_eof)
             conn_close(c);
         else
-            arm(c, LINGER_NS);
+            arm(c, LINGER_IDLE_NS);
         return;
     }
     if (c->state == HTTP_CONN_ANSWERING)

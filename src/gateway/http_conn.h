@@ -92,7 +92,7 @@ struct http_conn {
     uint64_t body_bytes;           /* of this request so far */
     nsec_t head_begun;             /* first byte of the head in hand; 0: none came yet */
     size_t unsent_seen;            /* output that waited when the timer was set */
-    uint32_t linger_left;          /* bytes still dropped before giving up */
+    nsec_t linger_until;           /* when patience with a client that goes on sending ends */
     enum http_conn_state state;
     bool is_http10;                /* of the request in hand */
     bool is_head_request;
