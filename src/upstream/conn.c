@@ -202,7 +202,11 @@ static int hand_over(struct upstream_conn *c, struct str data)
         return 0;
     }
     while ((r = records_next(&a->records, &data, &record)) == 0) {
+        bool is_lent = a->records.partial.len > 0;
+
         a->ops->on_record(a, record);
+        if (is_lent && c->attempt == a)
+            a->ops->on_flush(a); /* the splitter takes its memory back at the next call */
         if (c->attempt != a)
             return 0;
     }
@@ -219,6 +223,8 @@ static void finish(struct upstream_conn *c, bool can_keep)
                c->body_sent == a->request->body.len && net_stream_unsent(&c->stream) == 0;
     if (rest.len > 0) {
         a->ops->on_record(a, rest);
+        if (c->attempt == a)
+            a->ops->on_flush(a);
         if (c->attempt != a)
             return;
     }
