@@ -96,6 +96,8 @@ static void on_signal(struct net_signal *signal, int number)
         gateway_drain(c->gateway);
         return;
     }
+    if (c->is_stopping)
+        return;
     c->is_stopping = true;
     answer_lookers(c);
     gateway_stop(c->gateway);
@@ -141,15 +143,15 @@ int control_init(struct control *c, struct gateway *g, const struct control_ops 
 void control_run(struct control *c)
 {
     net_loop_run(&c->loop);
+}
+
+void control_fini(struct control *c)
+{
     http_server_close(&c->admin);
     prober_stop(&c->prober);
     net_signal_stop(&c->signals[0]);
     net_signal_stop(&c->signals[1]);
     net_loop_fini(&c->loop);
-}
-
-void control_fini(struct control *c)
-{
     prober_free(&c->prober);
     c->metrics = metrics_free(c->metrics);
 }

@@ -53,6 +53,8 @@ MUST_USE int control_init(struct control *c, struct gateway *g, const struct con
 
 /* Runs the loop until the workers have ended. */
 void control_run(struct control *c);
+
+/* Closes and frees, after the workers were joined: until then they may ring its bell. */
 void control_fini(struct control *c);
 
 /* Any thread. At most one round every half second; sooner, the last one's result stands. */

@@ -152,7 +152,6 @@ static void *worker_main(void *arg)
     /* Some wait for control's mail, which must find them. */
     while (w->n_exchanges > 0)
         net_loop_turn(&w->loop);
-    net_loop_fini(&w->loop);
     net_mail_post(&w->gateway->control.loop, &w->ended_mail);
     return NULL;
 }
@@ -169,6 +168,7 @@ void worker_join(struct worker *w)
 {
     if (w->is_running)
         (void)pthread_join(w->thread, NULL);
+    net_loop_fini(&w->loop); /* not earlier: until now control may have had mail for it */
     free(w->upstreams);
     free(w->servers);
     w->metrics = metrics_free(w->metrics);
