@@ -270,7 +270,9 @@ void net_loop_fini(struct net_loop *loop)
     uv_close((uv_handle_t *)&loop->turn_end, NULL);
     uv_close((uv_handle_t *)&loop->alarm, NULL);
     uv_close((uv_handle_t *)&loop->bell, NULL);
-    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+    /* A stop that nobody has seen yet must not end this run. */
+    while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0)
+        continue;
     while (!list_is_empty(&loop->tasks))
         run_tasks(loop);
     (void)uv_loop_close(&loop->uv);
