@@ -3,7 +3,10 @@
 
 #include <stdio.h>
 
+#include "sim/anthropic.h"
+#include "sim/embed.h"
 #include "sim/ollama.h"
+#include "sim/openai.h"
 #include "sim/routes.h"
 
 static const struct dialect {
@@ -15,6 +18,13 @@ static const struct dialect {
 } dialects[] = {
     {SIM_GENERATE, &sim_format_generate, 0, 0, "generate"},
     {SIM_CHAT, &sim_format_chat, 1, 1, "chat"},
+    {SIM_EMBED, &sim_format_embed, 1, 0, NULL},
+    {SIM_EMBEDDINGS, &sim_format_embeddings, 1, 1, NULL},
+    {SIM_V1_CHAT, &sim_format_v1_chat, 1, 1, "chat"},
+    {SIM_V1_COMPLETIONS, &sim_format_v1_completions, 0, 0, "generate"},
+    {SIM_V1_EMBEDDINGS, &sim_format_v1_embeddings, 1, 0, NULL},
+    {SIM_V1_RESPONSES, &sim_format_v1_responses, 1, 1, "chat"},
+    {SIM_V1_MESSAGES, &sim_format_v1_messages, 1, 1, "chat"},
 };
 
 static const struct dialect *find_dialect(enum sim_dialect dialect)

@@ -15,10 +15,15 @@ struct sim_conn *sim_job_conn(struct sim_job *job)
     return container_of(job, struct sim_conn, job);
 }
 
+struct net_stream *sim_job_stream(struct sim_job *job)
+{
+    return &sim_job_conn(job)->stream;
+}
+
 /* Something did not fit into memory: the client sees a broken connection. The job ends when it is closed, its callers go on. */
 static void fail(struct sim_job *job)
 {
-    net_stream_close(&sim_job_conn(job)->stream);
+    net_stream_close(sim_job_stream(job));
 }
 
 void sim_job_put(struct sim_job *job, struct str bytes)
@@ -49,6 +54,7 @@ void sim_job_done(struct sim_job *job)
     buf_fini(&job->out);
     buf_fini(&job->prefix);
     buf_fini(&job->said);
+    buf_fini(&job->told);
     job->is_on = false;
 }
 
@@ -247,7 +253,7 @@ static void work(struct sim_job *job)
     nsec_t interval = job->sim->settings->token_interval_ns;
 
     for (int i = 0; i < BURST; i++) {
-        if (net_stream_unsent(&sim_job_conn(job)->stream) > 0)
+        if (net_stream_unsent(sim_job_stream(job)) > 0)
             return; /* sim_job_go_on() */
         if (!is_over(job) && interval > 0) {
             nsec_t due = job->ticket.granted_at + interval * (nsec_t)(job->n_tokens + 1);
@@ -345,10 +351,12 @@ static void begin(struct sim_job *job, const struct sim_format *format)
     job->is_stalled = false;
     job->n_prompt = 0;
     job->n_tokens = 0;
+    job->n_events = 0;
     job->echo = STR_NULL;
     job->out = BUF_INIT(OUT_MAX);
     job->prefix = BUF_INIT(OUT_MAX);
     job->said = BUF_INIT(OUT_MAX);
+    job->told = BUF_INIT(OUT_MAX);
     job->arrived_at = time_now();
     job->arrived_wall = time_wall();
     job->id = job->sim->n_ids++;

@@ -28,7 +28,7 @@ struct sim_format {
     void (*token)(struct sim_job *job, struct str text);  /* one record */
     void (*end)(struct sim_job *job);                     /* records behind it */
     void (*whole)(struct sim_job *job, struct str text);  /* the answer that is not streamed, into job->out */
-    void (*instead)(struct sim_job *job);                 /* not text: embeddings; sends the whole answer. Else NULL */
+    void (*instead)(struct sim_job *job);                 /* not text but vectors, into job->out; else NULL */
 };
 
 struct sim_job {
@@ -43,9 +43,11 @@ struct sim_job {
     struct buf out;             /* the record in the making */
     struct buf prefix;          /* of every record: the constant part in front */
     struct buf said;            /* not streamed: the answer so far; with stop strings: what is held back */
+    struct buf told;            /* for formats that repeat the text at its end */
     uint64_t id;
     uint64_t n_prompt;          /* tokens */
     uint64_t n_tokens;
+    uint64_t n_events;          /* for formats that number them */
     nsec_t arrived_at;          /* monotonic */
     nsec_t first_at;            /* first token */
     nsec_t ended_at;
@@ -86,5 +88,6 @@ void sim_job_put_string(struct sim_job *job, struct str text);
 /* For formats: sends job->out as one record and empties it. */
 void sim_job_record(struct sim_job *job);
 
-/* The connection that embeds @job. */
+/* The connection that embeds @job, and its stream. */
 struct sim_conn *sim_job_conn(struct sim_job *job);
+struct net_stream *sim_job_stream(struct sim_job *job);
