@@ -14,6 +14,7 @@
 struct serve_settings {
     char *config;
     bool print_config;
+    bool print_reference;
     bool help;
     int log_level;
     int log_format;
@@ -33,6 +34,8 @@ static const struct setting serve_rows[] = {
      .text = "Configuration file (YAML)"},
     {.type = SETTING_BOOL, .offset = offsetof(struct serve_settings, print_config), .flag = "--print-config",
      .text = "Print the effective configuration with the origin of each value, and end"},
+    {.type = SETTING_BOOL, .offset = offsetof(struct serve_settings, print_reference), .flag = "--print-reference",
+     .text = "Print the tables of all settings in Markdown, and end"},
     {.type = SETTING_BOOL, .offset = offsetof(struct serve_settings, help), .flag = "--help", .text = "Print this help"},
     {.key = "log.level", .type = SETTING_ENUM, .offset = offsetof(struct serve_settings, log_level), .def = "info",
      .choices = levels, .text = "The least important events that are logged"},
@@ -145,6 +148,8 @@ int cli_serve(int argc, char **argv)
         code = print_help(&s);
     else if (s.own.print_config)
         code = print(&s, settings_print);
+    else if (s.own.print_reference)
+        code = print(&s, settings_reference);
     else
         code = run(&s);
     settings_fini(&s.settings);
