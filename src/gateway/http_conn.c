@@ -208,6 +208,7 @@ static void next_request(struct http_conn *c)
     c->scan = (struct h1_scan){0};
     c->head_begun = 0;
     c->has_answer = false;
+    c->is_answered = false;
     if (c->server->is_draining) {
         linger(c);
         return;
@@ -246,6 +247,8 @@ void http_conn_end(struct http_conn *c, bool is_complete)
         return;
     if (c->wants_close)
         linger(c);
+    else if (net_stream_unsent(&c->stream) > 0)
+        c->is_answered = true; /* who asks without reading waits: on_room() goes on */
     else
         next_request(c);
 }
@@ -432,8 +435,11 @@ static void keep(struct http_conn *c, struct str rest, bool is_kept, int r)
         buf_fini(&c->in);
     else if (r == H1_DONE && c->state == HTTP_CONN_HEAD)
         net_defer(c->server->loop, &c->next);
-    if (c->state == HTTP_CONN_ANSWERING && c->in.len > PIPELINE_MAX)
+    /* Far more than a head: answers come first. */
+    if (c->state != HTTP_CONN_BODY && c->in.len > PIPELINE_MAX)
         net_stream_read_stop(&c->stream);
+    else
+        net_stream_read_start(&c->stream);
 }
 
 static void go_on(struct http_conn *c)
@@ -511,7 +517,12 @@ static void on_room(struct net_stream *s)
             arm(c, LINGER_IDLE_NS);
         return;
     }
-    if (c->state == HTTP_CONN_ANSWERING)
+    if (c->state != HTTP_CONN_ANSWERING)
+        return;
+    net_timer_disarm(&c->timer);
+    if (c->is_answered)
+        next_request(c);
+    else
         c->server->ops->on_room(c);
 }
 

@@ -99,6 +99,7 @@ struct http_conn {
     bool wants_close;              /* the connection ends with this answer */
     bool is_continue_due;          /* 100 Continue is expected */
     bool has_answer;               /* a head of an answer went out */
+    bool is_answered;              /* the answer is whole; what the client has not taken yet comes before the next request */
     bool is_chunked;               /* framing of the answer in hand */
 };
 
