@@ -89,9 +89,10 @@ static int set_seed(struct sim_settings *s, struct str value)
 
 static int set_profile(struct sim_settings *s, struct str value)
 {
-    static const struct str names[] = {
-        [SIM_CONTINUE] = STR_INIT("continue"), [SIM_ECHO] = STR_INIT("echo"),
-        [SIM_CLOSED] = STR_INIT("closed"), [SIM_TRIM] = STR_INIT("trim")};
+    static const struct str names[] = {[SIM_CONTINUE] = STR_INIT("continue"),
+                                       [SIM_ECHO] = STR_INIT("echo"),
+                                       [SIM_CLOSED] = STR_INIT("closed"),
+                                       [SIM_TRIM] = STR_INIT("trim")};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (!str_eq(value, names[i]))
@@ -110,13 +111,15 @@ static int set_version(struct sim_settings *s, struct str value)
 
 static const struct option {
     const char *name;
-    const char *value;    /* what is expected */
+    const char *value; /* what is expected */
     const char *standard;
     const char *text;
     set_fn *set;
 } options[] = {
-    {"--listen", "HOST:PORT", "127.0.0.1:11434", "where to listen; port 0 takes a free one", set_listen},
-    {"--models", "A,B,...", "sim,sim-embed", "installed models; \"embed\" in the name: for embeddings", set_models},
+    {"--listen", "HOST:PORT", "127.0.0.1:11434", "where to listen; port 0 takes a free one",
+     set_listen},
+    {"--models", "A,B,...", "sim,sim-embed",
+     "installed models; \"embed\" in the name: for embeddings", set_models},
     {"--slots", "N, 1 or more", "1", "requests that a model works on at once", set_slots},
     {"--tokens", "N, 1 or more", "32", "length of an answer, in words", set_tokens},
     {"--token-interval", "DURATION, like 20ms", "20ms", "time for a token", set_interval},
@@ -124,20 +127,24 @@ static const struct option {
     {"--keep-alive", "DURATION or -1", "5m", "time an idle model stays loaded", set_keep_alive},
     {"--fault", "die:N, stall:N, cut:N, 503:N or none", "none", "what goes wrong first", set_fault},
     {"--seed", "N", "0", "changes all texts", set_seed},
-    {"--profile", "continue, echo, closed or trim", "continue", "what a trailing assistant message does", set_profile},
-    {"--ollama-version", "X.Y.Z", "0.11.4", "version to claim; from 0.30 on prompts can be shown", set_version},
+    {"--profile", "continue, echo, closed or trim", "continue",
+     "what a trailing assistant message does", set_profile},
+    {"--ollama-version", "X.Y.Z", "0.11.4", "version to claim; from 0.30 on prompts can be shown",
+     set_version},
 };
 
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
 
 static void print_help(void)
 {
-    (void)printf("chasqui sim answers like an Ollama node, with text that is computed from seed, model and prompt.\n\n"
+    (void)printf("chasqui sim answers like an Ollama node, with text that is computed from seed, "
+                 "model and prompt.\n\n"
                  "Usage: chasqui sim [OPTION]...\n\nOptions:\n");
     for (size_t i = 0; i < N_OPTIONS; i++)
-        (void)printf("  %s %s\n      %s (default %s)\n", options[i].name, options[i].value, options[i].text,
-                     options[i].standard);
-    (void)printf("\nGET /sim/state tells what the node does, POST /sim/fault says what goes wrong next.\n");
+        (void)printf("  %s %s\n      %s (default %s)\n", options[i].name, options[i].value,
+                     options[i].text, options[i].standard);
+    (void)printf(
+        "\nGET /sim/state tells what the node does, POST /sim/fault says what goes wrong next.\n");
 }
 
 /* Takes "--name value" or "--name=value" at argv[*i]. */
@@ -157,11 +164,12 @@ static int take_option(struct sim_settings *s, int argc, char **argv, int *i)
         }
         if (value.len > 0 && options[k].set(s, value) == 0)
             return 0;
-        (void)fprintf(stderr, "chasqui sim: %s expects %s, not `" STR_FMT "'\n", options[k].name, options[k].value,
-                      STR_ARG(value));
+        (void)fprintf(stderr, "chasqui sim: %s expects %s, not `" STR_FMT "'\n", options[k].name,
+                      options[k].value, STR_ARG(value));
         return -EINVAL;
     }
-    (void)fprintf(stderr, "chasqui sim: no option `%s'; `chasqui sim --help' lists them\n", argv[*i]);
+    (void)fprintf(stderr, "chasqui sim: no option `%s'; `chasqui sim --help' lists them\n",
+                  argv[*i]);
     return -EINVAL;
 }
 
@@ -186,11 +194,15 @@ static void say_failed(const struct sim_settings *settings, int err)
 
     (void)addr_print(&settings->listen, at);
     if (err == -EADDRINUSE)
-        (void)fprintf(stderr, "chasqui sim: cannot listen on %s: another process has this port (Ollama itself, maybe). "
-                              "Stop it, or choose another with --listen 127.0.0.1:0\n", at);
+        (void)fprintf(stderr,
+                      "chasqui sim: cannot listen on %s: another process has this port (Ollama "
+                      "itself, maybe). "
+                      "Stop it, or choose another with --listen 127.0.0.1:0\n",
+                      at);
     else
-        (void)fprintf(stderr, "chasqui sim: cannot listen on %s: %s. Check the address given with --listen\n", at,
-                      err_text(err));
+        (void)fprintf(
+            stderr, "chasqui sim: cannot listen on %s: %s. Check the address given with --listen\n",
+            at, err_text(err));
 }
 
 int cli_sim(int argc, char **argv)

@@ -10,15 +10,16 @@ static const char *stop_reason(const struct sim_job *job)
 
 static void put_head(struct sim_job *job)
 {
-    sim_putf(job, "{\"id\":\"msg_%llu\",\"type\":\"message\",\"role\":\"assistant\",\"model\":", (unsigned long long)job->id);
+    sim_putf(job, "{\"id\":\"msg_%llu\",\"type\":\"message\",\"role\":\"assistant\",\"model\":",
+             (unsigned long long)job->id);
     sim_job_put_string(job, job->ask.model);
     sim_job_put(job, STR(",\"content\":["));
 }
 
 static void put_usage(struct sim_job *job, uint64_t n_tokens)
 {
-    sim_putf(job, "\"usage\":{\"input_tokens\":%llu,\"output_tokens\":%llu}", (unsigned long long)job->n_prompt,
-             (unsigned long long)n_tokens);
+    sim_putf(job, "\"usage\":{\"input_tokens\":%llu,\"output_tokens\":%llu}",
+             (unsigned long long)job->n_prompt, (unsigned long long)n_tokens);
 }
 
 static void begin(struct sim_job *job)
@@ -31,14 +32,16 @@ static void begin(struct sim_job *job)
     sim_job_put(job, STR("}}"));
     sim_send_event(job);
     sim_put_event(job, "content_block_start");
-    sim_job_put(job, STR("{\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}"));
+    sim_job_put(job, STR("{\"type\":\"content_block_start\",\"index\":0,\"content_block\":{"
+                         "\"type\":\"text\",\"text\":\"\"}}"));
     sim_send_event(job);
 }
 
 static void token(struct sim_job *job, struct str text)
 {
     sim_put_event(job, "content_block_delta");
-    sim_job_put(job, STR("{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":"));
+    sim_job_put(job, STR("{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_"
+                         "delta\",\"text\":"));
     sim_job_put_string(job, text);
     sim_job_put(job, STR("}}\n\n"));
 }
@@ -49,7 +52,10 @@ static void end(struct sim_job *job)
     sim_job_put(job, STR("{\"type\":\"content_block_stop\",\"index\":0}"));
     sim_send_event(job);
     sim_put_event(job, "message_delta");
-    sim_putf(job, "{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"%s\",\"stop_sequence\":null},", stop_reason(job));
+    sim_putf(
+        job,
+        "{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"%s\",\"stop_sequence\":null},",
+        stop_reason(job));
     put_usage(job, job->n_tokens);
     sim_job_put(job, STR("}"));
     sim_send_event(job);

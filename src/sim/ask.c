@@ -5,9 +5,9 @@
 #include <stdio.h>
 
 #include "base/err.h"
-#include "json/reader.h"
 #include "sim/duration.h"
 #include "sim/text.h"
+#include "json/reader.h"
 
 #define STRING_MAX ((size_t)64 * 1024 * 1024)
 
@@ -80,7 +80,8 @@ static const char *json_type_name(enum json_type type)
 
 static int refuse_type(struct parser *p, enum json_type got, const char *wanted)
 {
-    return refuse(p, 400, "json: cannot unmarshal %s into Go struct field %s." STR_FMT " of type %s",
+    return refuse(p, 400,
+                  "json: cannot unmarshal %s into Go struct field %s." STR_FMT " of type %s",
                   json_type_name(got), go_type(p->ask->dialect), STR_ARG(p->field), wanted);
 }
 
@@ -279,9 +280,11 @@ static int read_keep_alive(struct parser *p)
     } else if (t.type == JSON_STRING) {
         r = sim_duration_parse(t.raw, &ns);
         if (r == SIM_DURATION_NO_UNIT)
-            return refuse(p, 400, "time: missing unit in duration \"" STR_FMT "\"", STR_ARG(str_head(t.raw, 100)));
+            return refuse(p, 400, "time: missing unit in duration \"" STR_FMT "\"",
+                          STR_ARG(str_head(t.raw, 100)));
         if (r != 0)
-            return refuse(p, 400, "time: invalid duration \"" STR_FMT "\"", STR_ARG(str_head(t.raw, 100)));
+            return refuse(p, 400, "time: invalid duration \"" STR_FMT "\"",
+                          STR_ARG(str_head(t.raw, 100)));
     } else {
         return refuse(p, 400, "Unsupported type: '%s'", json_type_name(t.type));
     }
@@ -389,7 +392,8 @@ static int read_content(struct parser *p, struct str *ret_text)
         return refuse_type(p, t.type, "string");
     if (t.type == JSON_ARRAY_BEGIN)
         return read_parts(p, ret_text);
-    return refuse(p, 400, "invalid message content type: %s", t.type == JSON_NUMBER ? "float64" : json_type_name(t.type));
+    return refuse(p, 400, "invalid message content type: %s",
+                  t.type == JSON_NUMBER ? "float64" : json_type_name(t.type));
 }
 
 static int read_system(struct parser *p)
@@ -509,7 +513,8 @@ static int read_option(struct parser *p, const struct json_token *key)
     if (r != 0 || t.type == JSON_NULL)
         return r;
     if (t.type != JSON_NUMBER)
-        return refuse(p, 500, "option \"%s\" must be of type integer", is_seed ? "seed" : "num_predict");
+        return refuse(p, 500, "option \"%s\" must be of type integer",
+                      is_seed ? "seed" : "num_predict");
     if (is_seed)
         p->ask->seed = (uint64_t)capped_integer(number_of(&t));
     else
@@ -597,14 +602,16 @@ static int read_member(struct parser *p, const struct json_token *key)
     return skip(p);
 }
 
-int sim_ask_parse(enum sim_dialect dialect, struct str body, struct arena *arena, struct sim_ask *ret_ask)
+int sim_ask_parse(enum sim_dialect dialect, struct str body, struct arena *arena,
+                  struct sim_ask *ret_ask)
 {
     struct parser p = {.body = body, .arena = arena, .ask = ret_ask};
     struct json_token t;
     int r;
 
-    *ret_ask = (struct sim_ask){
-        .dialect = dialect, .max_tokens = -1, .wants_stream = (dialect & (SIM_GENERATE | SIM_CHAT)) != 0};
+    *ret_ask = (struct sim_ask){.dialect = dialect,
+                                .max_tokens = -1,
+                                .wants_stream = (dialect & (SIM_GENERATE | SIM_CHAT)) != 0};
     if (str_trim(body).len == 0)
         return refuse(&p, 400, (dialect & SIM_NATIVE) != 0 ? "missing request body" : "EOF");
     json_reader_init(&p.r, body);
@@ -612,8 +619,9 @@ int sim_ask_parse(enum sim_dialect dialect, struct str body, struct arena *arena
     if (r != 0 || t.type == JSON_NULL)
         return r;
     if (t.type != JSON_OBJECT_BEGIN)
-        return refuse(&p, 400, "json: cannot unmarshal %s into Go value of type %s.%s", json_type_name(t.type),
-                      (dialect & SIM_NATIVE) != 0 ? "api" : "openai", go_type(dialect));
+        return refuse(&p, 400, "json: cannot unmarshal %s into Go value of type %s.%s",
+                      json_type_name(t.type), (dialect & SIM_NATIVE) != 0 ? "api" : "openai",
+                      go_type(dialect));
     for (;;) {
         r = next(&p, &t);
         if (r != 0 || t.type == JSON_OBJECT_END)
@@ -639,7 +647,8 @@ static struct str without_space_behind(struct str text)
     return text;
 }
 
-static int put_messages(const struct sim_ask *ask, enum sim_profile profile, struct buf *out, struct str *ret_echo)
+static int put_messages(const struct sim_ask *ask, enum sim_profile profile, struct buf *out,
+                        struct str *ret_echo)
 {
     for (const struct sim_message *m = ask->first; m != NULL; m = m->next) {
         int r;
@@ -647,7 +656,8 @@ static int put_messages(const struct sim_ask *ask, enum sim_profile profile, str
         if (m->next == NULL && profile != SIM_CLOSED && str_eq_nocase(m->role, STR("assistant"))) {
             if (profile == SIM_ECHO)
                 *ret_echo = m->content;
-            return put_open_turn(out, profile == SIM_TRIM ? without_space_behind(m->content) : m->content);
+            return put_open_turn(out, profile == SIM_TRIM ? without_space_behind(m->content)
+                                                          : m->content);
         }
         r = sim_render_turn(out, m->role, m->content);
         if (r < 0)
@@ -656,7 +666,8 @@ static int put_messages(const struct sim_ask *ask, enum sim_profile profile, str
     return put_open_turn(out, STR_NULL);
 }
 
-int sim_ask_render(const struct sim_ask *ask, enum sim_profile profile, struct buf *out, struct str *ret_echo)
+int sim_ask_render(const struct sim_ask *ask, enum sim_profile profile, struct buf *out,
+                   struct str *ret_echo)
 {
     int r = 0;
 

@@ -40,14 +40,14 @@ struct sim_ask {
     struct str model;
     struct str prompt;
     struct str system;
-    struct sim_message *first;   /* messages, inputs to embed, in order */
+    struct sim_message *first; /* messages, inputs to embed, in order */
     struct sim_message *last;
     struct str stops[SIM_STOPS_MAX];
     size_t n_stops;
-    int64_t max_tokens;          /* < 1: as long as the answer is */
+    int64_t max_tokens; /* < 1: as long as the answer is */
     nsec_t keep_alive_ns;
     uint64_t seed;
-    uint64_t dimensions;         /* 0: all */
+    uint64_t dimensions; /* 0: all */
     bool has_keep_alive;
     bool has_input;
     bool has_context;
@@ -58,7 +58,7 @@ struct sim_ask {
     bool wants_thinking;
     bool is_raw;
     bool is_render_only;
-    int status;                  /* of the refusal, when there is one */
+    int status; /* of the refusal, when there is one */
     char error[256];
 };
 
@@ -73,7 +73,8 @@ enum {
  *
  * Return: 0; SIM_ASK_REFUSED; -ENOMEM.
  */
-MUST_USE int sim_ask_parse(enum sim_dialect dialect, struct str body, struct arena *arena, struct sim_ask *ret_ask);
+MUST_USE int sim_ask_parse(enum sim_dialect dialect, struct str body, struct arena *arena,
+                           struct sim_ask *ret_ask);
 
 /**
  * sim_ask_render() - the prompt as the model sees it
@@ -83,4 +84,5 @@ MUST_USE int sim_ask_parse(enum sim_dialect dialect, struct str body, struct are
  *
  * Return: 0; -ENOBUFS, -ENOMEM.
  */
-MUST_USE int sim_ask_render(const struct sim_ask *ask, enum sim_profile profile, struct buf *out, struct str *ret_echo);
+MUST_USE int sim_ask_render(const struct sim_ask *ask, enum sim_profile profile, struct buf *out,
+                            struct str *ret_echo);

@@ -33,12 +33,13 @@ static void finish(struct sim_conn *c)
         net_defer(&c->sim->loop, &c->resume);
 }
 
-static struct str put_head(struct sim_conn *c, int status, struct str type, struct str extra, size_t length, char *out,
-                           size_t cap)
+static struct str put_head(struct sim_conn *c, int status, struct str type, struct str extra,
+                           size_t length, char *out, size_t cap)
 {
     struct str date = sim_clock_date(&c->sim->clock, time_wall());
-    int n = snprintf(out, cap, "HTTP/1.1 %d %s\r\n" STR_FMT "Content-Type: " STR_FMT "\r\nDate: " STR_FMT "\r\n", status,
-                     h1_reason(status), STR_ARG(extra), STR_ARG(type), STR_ARG(date));
+    int n = snprintf(
+        out, cap, "HTTP/1.1 %d %s\r\n" STR_FMT "Content-Type: " STR_FMT "\r\nDate: " STR_FMT "\r\n",
+        status, h1_reason(status), STR_ARG(extra), STR_ARG(type), STR_ARG(date));
     size_t at = (size_t)n;
 
     assert(n > 0 && at + 128 < cap);
@@ -49,11 +50,13 @@ static struct str put_head(struct sim_conn *c, int status, struct str type, stru
     else
         n = 0;
     at += (size_t)n;
-    at += (size_t)snprintf(out + at, cap - at, "%s\r\n", c->keeps_alive ? "" : "Connection: close\r\n");
+    at += (size_t)snprintf(out + at, cap - at, "%s\r\n",
+                           c->keeps_alive ? "" : "Connection: close\r\n");
     return str_make(out, at);
 }
 
-void sim_conn_answer(struct sim_conn *c, int status, struct str type, struct str extra, struct str body)
+void sim_conn_answer(struct sim_conn *c, int status, struct str type, struct str extra,
+                     struct str body)
 {
     char head[2048];
     char size[H1_CHUNK_HEAD_MAX];
@@ -125,7 +128,8 @@ static void refuse_bytes(struct sim_conn *c, int err)
     c->keeps_alive = false;
     c->is_to_head = false;
     c->is_old = false;
-    sim_conn_answer(c, status, STR("text/plain; charset=utf-8"), STR_NULL, str_make(body, (size_t)n));
+    sim_conn_answer(c, status, STR("text/plain; charset=utf-8"), STR_NULL,
+                    str_make(body, (size_t)n));
 }
 
 /* Reads the head in c->in. Return: false when more bytes are needed. */
@@ -165,10 +169,9 @@ static bool take_body(struct sim_conn *c, struct str *in)
 
     while ((r = h1_body_feed(&c->framing, in, &data)) == 0)
         if (buf_put(&c->body, data) < 0) {
-            sim_conn_refuse(c, 413, STR_NULL, STR("http: request body too large"));
             c->keeps_alive = false;
-            net_stream_close(&c->stream);
-            return false;
+            sim_conn_refuse(c, 413, STR_NULL, STR("http: request body too large"));
+            return true;
         }
     if (r == H1_MORE)
         return false;
@@ -269,8 +272,12 @@ static void on_closed(struct net_stream *s)
     free(c);
 }
 
-static const struct net_stream_ops conn_ops = {
-    .name = "sim", .on_read = on_read, .on_eof = on_eof, .on_error = on_error, .on_room = on_room, .on_closed = on_closed};
+static const struct net_stream_ops conn_ops = {.name = "sim",
+                                               .on_read = on_read,
+                                               .on_eof = on_eof,
+                                               .on_error = on_error,
+                                               .on_room = on_room,
+                                               .on_closed = on_closed};
 
 void sim_conn_accept(struct net_listener *listener)
 {

@@ -18,27 +18,28 @@
 struct sim_route;
 
 enum sim_conn_state {
-    SIM_CONN_HEAD,    /* a request's head is next */
+    SIM_CONN_HEAD, /* a request's head is next */
     SIM_CONN_BODY,
-    SIM_CONN_BUSY,    /* an answer is in the making */
-    SIM_CONN_ENDING,  /* no further request; closes when everything is sent */
+    SIM_CONN_BUSY,   /* an answer is in the making */
+    SIM_CONN_ENDING, /* no further request; closes when everything is sent */
 };
 
 struct sim_conn {
     struct net_stream stream;
     struct sim *sim;
     enum sim_conn_state state;
-    struct buf in;               /* unread bytes */
-    struct buf body;             /* of the request in hand */
+    struct buf in;   /* unread bytes */
+    struct buf body; /* of the request in hand */
     struct h1_scan scan;
     struct h1_body framing;
     const struct sim_route *route;
-    char arg[256];               /* what stands behind the route's path */
+    char arg[256]; /* what stands behind the route's path */
     bool is_to_head;
     bool keeps_alive;
-    bool is_old;                 /* HTTP/1.0: no chunks */
-    bool is_chunked;             /* the answer in the making */
-    bool is_understood;          /* errors come from the handler of the route now, not from what reads the request */
+    bool is_old;     /* HTTP/1.0: no chunks */
+    bool is_chunked; /* the answer in the making */
+    bool
+        is_understood; /* errors come from the handler of the route now, not from what reads the request */
     struct net_task resume;
     struct sim_job job;
 };
@@ -46,7 +47,8 @@ struct sim_conn {
 void sim_conn_accept(struct net_listener *listener);
 
 /* Answers with a whole body. @extra: further field lines, or empty. */
-void sim_conn_answer(struct sim_conn *c, int status, struct str type, struct str extra, struct str body);
+void sim_conn_answer(struct sim_conn *c, int status, struct str type, struct str extra,
+                     struct str body);
 
 /* An answer in pieces: its head goes with the first chunk. */
 void sim_conn_begin(struct sim_conn *c, struct str type);

@@ -6,12 +6,8 @@ static const struct {
     double ns;
 } units[] = {
     /* "ms" must be tried before "m". */
-    {STR_INIT("ns"), 1},
-    {STR_INIT("us"), 1e3},
-    {STR_INIT("\xc2\xb5s"), 1e3},
-    {STR_INIT("ms"), 1e6},
-    {STR_INIT("s"), 1e9},
-    {STR_INIT("m"), 60e9},
+    {STR_INIT("ns"), 1},     {STR_INIT("us"), 1e3}, {STR_INIT("\xc2\xb5s"), 1e3},
+    {STR_INIT("ms"), 1e6},   {STR_INIT("s"), 1e9},  {STR_INIT("m"), 60e9},
     {STR_INIT("h"), 3600e9},
 };
 

@@ -9,9 +9,11 @@
 #define N_BYTES      (N_DIMENSIONS * sizeof(float))
 
 /* Return: dimensions, at most @want unless that is 0. */
-static size_t make_vector(const struct sim_job *job, struct str text, size_t want, float v[static N_DIMENSIONS])
+static size_t make_vector(const struct sim_job *job, struct str text, size_t want,
+                          float v[static N_DIMENSIONS])
 {
-    struct rng r = {.state = sim_hash(job->sim->settings->seed, job->ticket.model->name) ^ sim_hash(1, text)};
+    struct rng r = {.state = sim_hash(job->sim->settings->seed, job->ticket.model->name) ^
+                             sim_hash(1, text)};
     size_t n = want > 0 && want < N_DIMENSIONS ? want : N_DIMENSIONS;
 
     for (size_t i = 0; i < n; i++)
@@ -94,7 +96,8 @@ static void embed(struct sim_job *job)
     sim_job_put(job, STR("]"));
     if (job->ask.first != NULL)
         sim_putf(job, ",\"total_duration\":%lld,\"load_duration\":%lld,\"prompt_eval_count\":%llu",
-                 (long long)(job->ended_at - job->arrived_at), (long long)(job->ticket.loaded_at - job->arrived_at),
+                 (long long)(job->ended_at - job->arrived_at),
+                 (long long)(job->ticket.loaded_at - job->arrived_at),
                  (unsigned long long)count_inputs(job));
     sim_job_put(job, STR("}"));
 }
@@ -131,12 +134,15 @@ static void v1_embeddings(struct sim_job *job)
     }
     sim_job_put(job, STR("],\"model\":"));
     sim_job_put_string(job, job->ask.model);
-    sim_putf(job, ",\"usage\":{\"prompt_tokens\":%llu,\"total_tokens\":%llu}}\n", n_tokens, n_tokens);
+    sim_putf(job, ",\"usage\":{\"prompt_tokens\":%llu,\"total_tokens\":%llu}}\n", n_tokens,
+             n_tokens);
 }
 
 const struct sim_format sim_format_embed = {
     .name = "embed", .whole_type = STR_INIT("application/json; charset=utf-8"), .instead = embed};
-const struct sim_format sim_format_embeddings = {
-    .name = "embeddings", .whole_type = STR_INIT("application/json; charset=utf-8"), .instead = embeddings};
+const struct sim_format sim_format_embeddings = {.name = "embeddings",
+                                                 .whole_type =
+                                                     STR_INIT("application/json; charset=utf-8"),
+                                                 .instead = embeddings};
 const struct sim_format sim_format_v1_embeddings = {
     .name = "v1_embeddings", .whole_type = STR_INIT("application/json"), .instead = v1_embeddings};

@@ -9,8 +9,9 @@ static const struct {
     struct str name;
     enum sim_fault_kind kind;
 } kinds[] = {
-    {STR_INIT("none"), SIM_FAULT_NONE}, {STR_INIT("die"), SIM_FAULT_DIE},  {STR_INIT("stall"), SIM_FAULT_STALL},
-    {STR_INIT("cut"), SIM_FAULT_CUT},   {STR_INIT("503"), SIM_FAULT_BUSY},
+    {STR_INIT("none"), SIM_FAULT_NONE},   {STR_INIT("die"), SIM_FAULT_DIE},
+    {STR_INIT("stall"), SIM_FAULT_STALL}, {STR_INIT("cut"), SIM_FAULT_CUT},
+    {STR_INIT("503"), SIM_FAULT_BUSY},
 };
 
 static int parse_kind(struct str name, enum sim_fault_kind *ret_kind)

@@ -12,9 +12,10 @@
 static const struct dialect {
     enum sim_dialect dialect;
     const struct sim_format *format;
-    unsigned is_quoted : 1;      /* how a missing model is told: "x", with the hint to pull it; else 'x' */
-    unsigned needs_model : 1;    /* no model name: 400, else a model '' that is not found */
-    const char *does;            /* "NAME" does not support ... on a model for embeddings */
+    unsigned
+        is_quoted : 1; /* how a missing model is told: "x", with the hint to pull it; else 'x' */
+    unsigned needs_model : 1; /* no model name: 400, else a model '' that is not found */
+    const char *does;         /* "NAME" does not support ... on a model for embeddings */
 } dialects[] = {
     {SIM_GENERATE, &sim_format_generate, 0, 0, "generate"},
     {SIM_CHAT, &sim_format_chat, 1, 1, "chat"},
@@ -67,7 +68,8 @@ static bool refuse_request(struct sim_conn *c, const struct sim_ask *ask)
     return true;
 }
 
-static bool refuse_model(struct sim_conn *c, const struct sim_ask *ask, const struct dialect *d, const struct sim_model *m)
+static bool refuse_model(struct sim_conn *c, const struct sim_ask *ask, const struct dialect *d,
+                         const struct sim_model *m)
 {
     struct str name = str_head(ask->model, 300);
 
@@ -81,7 +83,8 @@ static bool refuse_model(struct sim_conn *c, const struct sim_ask *ask, const st
     else if (m->is_embedding && d->does != NULL)
         refuse(c, 400, "\"" STR_FMT "\" does not support %s", STR_ARG(name), d->does);
     else if (ask->wants_thinking)
-        refuse(c, 400, "registry.ollama.ai/library/" STR_FMT " does not support thinking", STR_ARG(m->name));
+        refuse(c, 400, "registry.ollama.ai/library/" STR_FMT " does not support thinking",
+               STR_ARG(m->name));
     else
         return false;
     return true;
@@ -94,8 +97,10 @@ static bool is_busy(struct sim_conn *c, struct sim_fault fault)
     if (fault.kind != SIM_FAULT_BUSY)
         return false;
     if (fault.retry_after > 0)
-        (void)snprintf(extra, sizeof(extra), "Retry-After: %llu\r\n", (unsigned long long)fault.retry_after);
-    sim_conn_refuse(c, 503, str_of(extra), STR("server busy, please try again.  maximum pending requests exceeded"));
+        (void)snprintf(extra, sizeof(extra), "Retry-After: %llu\r\n",
+                       (unsigned long long)fault.retry_after);
+    sim_conn_refuse(c, 503, str_of(extra),
+                    STR("server busy, please try again.  maximum pending requests exceeded"));
     return true;
 }
 
@@ -106,7 +111,8 @@ static bool shows_prompts(const struct sim *sim)
     unsigned minor = 0;
     char version[32];
 
-    (void)snprintf(version, sizeof(version), STR_FMT, STR_ARG(str_head(sim->settings->version, 31)));
+    (void)snprintf(version, sizeof(version), STR_FMT,
+                   STR_ARG(str_head(sim->settings->version, 31)));
     return sscanf(version, "%u.%u", &major, &minor) == 2 && (major > 0 || minor >= 30);
 }
 
@@ -141,7 +147,8 @@ void sim_infer(struct sim_conn *c)
     c->is_understood = false;
     r = sim_ask_parse(d->dialect, buf_str(&c->body), &job->arena, &job->ask);
     if (r != 0) {
-        sim_conn_refuse(c, r == SIM_ASK_REFUSED ? job->ask.status : 500, STR_NULL, str_of(job->ask.error));
+        sim_conn_refuse(c, r == SIM_ASK_REFUSED ? job->ask.status : 500, STR_NULL,
+                        str_of(job->ask.error));
         arena_fini(&job->arena);
         return;
     }

@@ -4,11 +4,11 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "json/writer.h"
 #include "sim/conn.h"
+#include "json/writer.h"
 
-#define BURST    64 /* tokens in one turn of the loop */
-#define OUT_MAX  ((size_t)256 * 1024 * 1024)
+#define BURST   64 /* tokens in one turn of the loop */
+#define OUT_MAX ((size_t)256 * 1024 * 1024)
 
 struct sim_conn *sim_job_conn(struct sim_job *job)
 {
@@ -78,29 +78,6 @@ void sim_job_record(struct sim_job *job)
     buf_reset(&job->out);
 }
 
-static void finish(struct sim_job *job)
-{
-    struct sim_conn *c = sim_job_conn(job);
-
-    job->ended_at = time_now();
-    if (job->n_tokens == 0)
-        job->first_at = job->ended_at;
-    if (job->ask.wants_stream) {
-        if (job->format->begin != NULL && !job->has_begun)
-            job->format->begin(job);
-        job->format->end(job);
-    } else {
-        job->format->whole(job, buf_str(&job->said));
-    }
-    job->sim->n_served++;
-    sim_sched_leave(&job->ticket);
-    if (job->ask.wants_stream)
-        sim_conn_end(c);
-    else
-        sim_conn_answer(c, 200, job->format->whole_type, STR_NULL, buf_str(&job->out));
-    sim_job_done(job);
-}
-
 /* Does what a fault of this request asks for now. Return: true when it struck. */
 static bool strike(struct sim_job *job)
 {
@@ -118,7 +95,8 @@ static void cut(struct sim_job *job)
     struct sim_conn *c = sim_job_conn(job);
 
     if (!job->has_begun)
-        sim_conn_begin(c, job->ask.wants_stream ? job->format->stream_type : job->format->whole_type);
+        sim_conn_begin(c,
+                       job->ask.wants_stream ? job->format->stream_type : job->format->whole_type);
     sim_conn_cut(c, buf_str(&job->out));
     sim_job_done(job);
 }
@@ -143,6 +121,31 @@ static void say(struct sim_job *job, struct str text)
         cut(job);
     else
         sim_job_record(job);
+}
+
+static void finish(struct sim_job *job)
+{
+    struct sim_conn *c = sim_job_conn(job);
+
+    if (job->echo.len > 0) /* nothing was left to say behind it */
+        say(job, job->echo);
+    job->ended_at = time_now();
+    if (job->n_tokens == 0)
+        job->first_at = job->ended_at;
+    if (job->ask.wants_stream) {
+        if (job->format->begin != NULL && !job->has_begun)
+            job->format->begin(job);
+        job->format->end(job);
+    } else {
+        job->format->whole(job, buf_str(&job->said));
+    }
+    job->sim->n_served++;
+    sim_sched_leave(&job->ticket);
+    if (job->ask.wants_stream)
+        sim_conn_end(c);
+    else
+        sim_conn_answer(c, 200, job->format->whole_type, STR_NULL, buf_str(&job->out));
+    sim_job_done(job);
 }
 
 /* Length of the longest end of @text that a stop string begins with. */
@@ -337,7 +340,8 @@ static int begin_text(struct sim_job *job, const struct sim_model *model)
     if (r < 0)
         return r;
     job->n_prompt = sim_count_tokens(buf_str(&prompt));
-    sim_text_begin(&job->text, sim_hash(job->sim->settings->seed ^ job->ask.seed, model->name), buf_str(&prompt));
+    sim_text_begin(&job->text, sim_hash(job->sim->settings->seed ^ job->ask.seed, model->name),
+                   buf_str(&prompt));
     if (job->text.token >= job->sim->settings->answer_tokens)
         job->done_reason = STR("stop"); /* everything was said before */
     return 0;

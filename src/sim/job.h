@@ -22,42 +22,43 @@ struct sim_job;
 
 struct sim_format {
     const char *name;
-    struct str stream_type;                               /* Content-Type of a stream */
+    struct str stream_type; /* Content-Type of a stream */
     struct str whole_type;
-    void (*begin)(struct sim_job *job);                   /* records in front of the text; may be NULL */
-    void (*token)(struct sim_job *job, struct str text);  /* one record */
-    void (*end)(struct sim_job *job);                     /* records behind it */
-    void (*whole)(struct sim_job *job, struct str text);  /* the answer that is not streamed, into job->out */
-    void (*instead)(struct sim_job *job);                 /* not text but vectors, into job->out; else NULL */
+    void (*begin)(struct sim_job *job); /* records in front of the text; may be NULL */
+    void (*token)(struct sim_job *job, struct str text); /* one record */
+    void (*end)(struct sim_job *job);                    /* records behind it */
+    void (*whole)(struct sim_job *job,
+                  struct str text);       /* the answer that is not streamed, into job->out */
+    void (*instead)(struct sim_job *job); /* not text but vectors, into job->out; else NULL */
 };
 
 struct sim_job {
     struct sim *sim;
     const struct sim_format *format;
     struct sim_ticket ticket;
-    struct arena arena;         /* of the request */
+    struct arena arena; /* of the request */
     struct sim_ask ask;
     struct sim_fault fault;
     struct sim_text text;
-    struct str echo;            /* goes in front of the first token */
-    struct buf out;             /* the record in the making */
-    struct buf prefix;          /* of every record: the constant part in front */
-    struct buf said;            /* not streamed: the answer so far; with stop strings: what is held back */
-    struct buf told;            /* for formats that repeat the text at its end */
+    struct str echo;   /* goes in front of the first token */
+    struct buf out;    /* the record in the making */
+    struct buf prefix; /* of every record: the constant part in front */
+    struct buf said;   /* not streamed: the answer so far; with stop strings: what is held back */
+    struct buf told;   /* for formats that repeat the text at its end */
     uint64_t id;
-    uint64_t n_prompt;          /* tokens */
+    uint64_t n_prompt; /* tokens */
     uint64_t n_tokens;
-    uint64_t n_events;          /* for formats that number them */
-    nsec_t arrived_at;          /* monotonic */
-    nsec_t first_at;            /* first token */
+    uint64_t n_events; /* for formats that number them */
+    nsec_t arrived_at; /* monotonic */
+    nsec_t first_at;   /* first token */
     nsec_t ended_at;
     nsec_t arrived_wall;
     struct str done_reason;
     bool is_on;
-    bool has_begun;             /* something was sent */
+    bool has_begun; /* something was sent */
     bool is_stalled;
-    struct net_timer timer;     /* next token */
-    struct net_task task;       /* next tokens, without a pause */
+    struct net_timer timer; /* next token */
+    struct net_task task;   /* next tokens, without a pause */
 };
 
 MUST_USE int sim_job_init(struct sim_job *job, struct sim *sim);

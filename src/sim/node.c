@@ -42,7 +42,6 @@ int sim_run(struct sim_settings *settings, void (*on_ready)(const struct sim_set
         return -ENOMEM;
     sim->settings = settings;
     sim->next_fault = settings->fault;
-    sim->started_wall = time_wall();
     r = net_loop_init(&sim->loop);
     if (r < 0)
         return r;

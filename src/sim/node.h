@@ -12,9 +12,9 @@
 /* Texts that change once a second, or with each record, made cheaply. */
 struct sim_clock {
     nsec_t stamp_second;
-    char stamp[20];    /* "2026-11-24T22:43:21" */
+    char stamp[20]; /* "2026-11-24T22:43:21" */
     nsec_t date_second;
-    char date[32];     /* "Tue, 24 Nov 2026 22:43:21 GMT" */
+    char date[32]; /* "Tue, 24 Nov 2026 22:43:21 GMT" */
 };
 
 struct sim {
@@ -24,7 +24,6 @@ struct sim {
     struct sim_sched sched;
     struct sim_clock clock;
     struct sim_fault next_fault;
-    nsec_t started_wall;
     uint64_t n_connections;
     uint64_t n_served;    /* requests to models that got their answer */
     uint64_t n_cancelled; /* requests to models whose client left */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/ollama.h"
 
-#include "json/writer.h"
 #include "sim/node.h"
+#include "json/writer.h"
 
 static bool is_chat(const struct sim_job *job)
 {
@@ -64,8 +64,8 @@ static void put_number(struct sim_job *job, struct str name, uint64_t value)
 static void put_context(struct sim_job *job)
 {
     char numbers[96];
-    int n = snprintf(numbers, sizeof(numbers), ",\"context\":[%u,%u]", (unsigned)(job->text.hash % 32000),
-                     (unsigned)(job->text.token % 32000));
+    int n = snprintf(numbers, sizeof(numbers), ",\"context\":[%u,%u]",
+                     (unsigned)(job->text.hash % 32000), (unsigned)(job->text.token % 32000));
 
     if (!is_chat(job) && !job->ask.is_raw)
         sim_job_put(job, str_make(numbers, (size_t)n));
@@ -124,7 +124,8 @@ static void whole(struct sim_job *job, struct str text)
 #define FORMAT(name_) \
     { \
         .name = (name_), .stream_type = STR_INIT("application/x-ndjson"), \
-        .whole_type = STR_INIT("application/json; charset=utf-8"), .token = token, .end = end, .whole = whole \
+        .whole_type = STR_INIT("application/json; charset=utf-8"), .token = token, .end = end, \
+        .whole = whole \
     }
 
 const struct sim_format sim_format_generate = FORMAT("generate");
@@ -143,5 +144,7 @@ static void rendered(struct sim_job *job, struct str text)
     sim_job_put(job, STR(",\"image_count\":0}}"));
 }
 
-const struct sim_format sim_format_rendered = {
-    .name = "rendered", .whole_type = STR_INIT("application/json; charset=utf-8"), .whole = rendered};
+const struct sim_format sim_format_rendered = {.name = "rendered",
+                                               .whole_type =
+                                                   STR_INIT("application/json; charset=utf-8"),
+                                               .whole = rendered};

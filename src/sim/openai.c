@@ -12,8 +12,9 @@ static bool is_chat(const struct sim_job *job)
 
 static void put_base(struct sim_job *job, struct str object)
 {
-    sim_putf(job, "{\"id\":\"%s-%u\",\"object\":\"" STR_FMT "\",\"created\":%lld", is_chat(job) ? "chatcmpl" : "cmpl",
-             (unsigned)(job->id % 999), STR_ARG(object), (long long)(job->arrived_wall / NSEC_PER_SEC));
+    sim_putf(job, "{\"id\":\"%s-%u\",\"object\":\"" STR_FMT "\",\"created\":%lld",
+             is_chat(job) ? "chatcmpl" : "cmpl", (unsigned)(job->id % 999), STR_ARG(object),
+             (long long)(job->arrived_wall / NSEC_PER_SEC));
 }
 
 static void put_model(struct sim_job *job)
@@ -25,8 +26,10 @@ static void put_model(struct sim_job *job)
 
 static void put_usage(struct sim_job *job, uint64_t n_prompt, uint64_t n_tokens)
 {
-    sim_putf(job, ",\"usage\":{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu}",
-             (unsigned long long)n_prompt, (unsigned long long)n_tokens, (unsigned long long)(n_prompt + n_tokens));
+    sim_putf(job,
+             ",\"usage\":{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu}",
+             (unsigned long long)n_prompt, (unsigned long long)n_tokens,
+             (unsigned long long)(n_prompt + n_tokens));
 }
 
 static void put_reason(struct sim_job *job, struct str reason)
@@ -49,7 +52,8 @@ static void put_prefix(struct sim_job *job)
     put_base(job, is_chat(job) ? STR("chat.completion.chunk") : STR("text_completion"));
     if (is_chat(job)) {
         put_model(job);
-        sim_job_put(job, STR(",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":"));
+        sim_job_put(
+            job, STR(",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":"));
     } else {
         sim_job_put(job, STR(",\"choices\":[{\"text\":"));
     }
@@ -119,8 +123,8 @@ static void whole(struct sim_job *job, struct str text)
 
 #define FORMAT(name_) \
     { \
-        .name = (name_), .stream_type = STR_INIT("text/event-stream"), .whole_type = STR_INIT("application/json"), \
-        .token = token, .end = end, .whole = whole \
+        .name = (name_), .stream_type = STR_INIT("text/event-stream"), \
+        .whole_type = STR_INIT("application/json"), .token = token, .end = end, .whole = whole \
     }
 
 const struct sim_format sim_format_v1_chat = FORMAT("v1_chat");

@@ -9,7 +9,8 @@
 static void put_event(struct sim_job *job, const char *type)
 {
     sim_put_event(job, type);
-    sim_putf(job, "{\"type\":\"%s\",\"sequence_number\":%llu", type, (unsigned long long)job->n_events++);
+    sim_putf(job, "{\"type\":\"%s\",\"sequence_number\":%llu", type,
+             (unsigned long long)job->n_events++);
 }
 
 static void send_event(struct sim_job *job)
@@ -20,7 +21,8 @@ static void send_event(struct sim_job *job)
 
 static void put_item_id(struct sim_job *job)
 {
-    sim_putf(job, ",\"item_id\":\"msg_%llu\",\"output_index\":0,\"content_index\":0", (unsigned long long)job->id);
+    sim_putf(job, ",\"item_id\":\"msg_%llu\",\"output_index\":0,\"content_index\":0",
+             (unsigned long long)job->id);
 }
 
 static void put_part(struct sim_job *job, struct str text)
@@ -32,7 +34,9 @@ static void put_part(struct sim_job *job, struct str text)
 
 static void put_item(struct sim_job *job, const char *status, const struct str *text)
 {
-    sim_putf(job, "{\"id\":\"msg_%llu\",\"type\":\"message\",\"status\":\"%s\",\"role\":\"assistant\",\"content\":[",
+    sim_putf(job,
+             "{\"id\":\"msg_%llu\",\"type\":\"message\",\"status\":\"%s\",\"role\":\"assistant\","
+             "\"content\":[",
              (unsigned long long)job->id, status);
     if (text != NULL)
         put_part(job, *text);
@@ -42,7 +46,9 @@ static void put_item(struct sim_job *job, const char *status, const struct str *
 /* The response object; @text is NULL while there is none. */
 static void put_response(struct sim_job *job, const char *status, const struct str *text)
 {
-    sim_putf(job, "{\"id\":\"resp_%llu\",\"object\":\"response\",\"created_at\":%lld,\"status\":\"%s\",\"model\":",
+    sim_putf(job,
+             "{\"id\":\"resp_%llu\",\"object\":\"response\",\"created_at\":%lld,\"status\":\"%s\","
+             "\"model\":",
              (unsigned long long)job->id, (long long)(job->arrived_wall / NSEC_PER_SEC), status);
     sim_job_put_string(job, job->ask.model);
     sim_job_put(job, STR(",\"output\":["));
@@ -53,8 +59,9 @@ static void put_response(struct sim_job *job, const char *status, const struct s
         sim_job_put(job, STR("null}"));
         return;
     }
-    sim_putf(job, "{\"input_tokens\":%llu,\"output_tokens\":%llu,\"total_tokens\":%llu}}", (unsigned long long)job->n_prompt,
-             (unsigned long long)job->n_tokens, (unsigned long long)(job->n_prompt + job->n_tokens));
+    sim_putf(job, "{\"input_tokens\":%llu,\"output_tokens\":%llu,\"total_tokens\":%llu}}",
+             (unsigned long long)job->n_prompt, (unsigned long long)job->n_tokens,
+             (unsigned long long)(job->n_prompt + job->n_tokens));
 }
 
 static void begin(struct sim_job *job)

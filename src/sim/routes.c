@@ -3,9 +3,9 @@
 
 #include <stdio.h>
 
-#include "json/writer.h"
 #include "sim/infer.h"
 #include "sim/listing.h"
+#include "json/writer.h"
 
 #define PLAIN STR("text/plain")
 
@@ -19,8 +19,10 @@ static void run_fault(struct sim_conn *c)
     struct sim_fault fault;
 
     if (sim_fault_parse_json(buf_str(&c->body), &fault) < 0) {
-        sim_conn_refuse(c, 400, STR_NULL,
-                        STR("expected {\"kind\":\"die|stall|cut|503|none\",\"after\":N,\"count\":N,\"retry_after\":S}"));
+        sim_conn_refuse(
+            c, 400, STR_NULL,
+            STR("expected "
+                "{\"kind\":\"die|stall|cut|503|none\",\"after\":N,\"count\":N,\"retry_after\":S}"));
         return;
     }
     c->sim->next_fault = fault;
@@ -107,8 +109,9 @@ static const struct sim_route *find(struct sim_conn *c, struct str path)
 
         if (str_eq(path, route->path))
             return route->path.len > 1 && str_ends(path, STR("/")) ? NULL : route;
-        if (route->path.len > 1 && str_ends(route->path, STR("/")) && str_starts(path, route->path) &&
-            str_find(rest, '/') == rest.len && str_find(rest, '%') == rest.len)
+        if (route->path.len > 1 && str_ends(route->path, STR("/")) &&
+            str_starts(path, route->path) && str_find(rest, '/') == rest.len &&
+            str_find(rest, '%') == rest.len)
             return set_arg(c, rest) ? route : NULL;
     }
     return NULL;
@@ -157,7 +160,9 @@ static struct str error_type(const struct sim_conn *c, int status)
     if (c->route->api == SIM_API_ANTHROPIC) {
         if (status == 503)
             return STR("overloaded_error");
-        return status == 400 ? STR("invalid_request_error") : status == 404 ? STR("not_found_error") : STR("api_error");
+        return status == 400   ? STR("invalid_request_error")
+               : status == 404 ? STR("not_found_error")
+                               : STR("api_error");
     }
     return status == 400 && !c->is_understood ? STR("invalid_request_error") : STR("api_error");
 }
@@ -203,6 +208,7 @@ void sim_conn_refuse(struct sim_conn *c, int status, struct str extra, struct st
         net_stream_close(&c->stream);
         return;
     }
-    sim_conn_answer(c, status, names_charset ? STR("application/json; charset=utf-8") : STR("application/json"), extra,
-                    buf_str(&out));
+    sim_conn_answer(
+        c, status, names_charset ? STR("application/json; charset=utf-8") : STR("application/json"),
+        extra, buf_str(&out));
 }

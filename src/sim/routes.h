@@ -15,10 +15,10 @@ enum sim_api {
 };
 
 struct sim_route {
-    struct str path;           /* a final '/' stands for one more segment, c->arg */
-    unsigned methods;          /* of enum h1_method */
+    struct str path;  /* a final '/' stands for one more segment, c->arg */
+    unsigned methods; /* of enum h1_method */
     enum sim_api api;
-    enum sim_dialect dialect;  /* of the body, for answers by run_ask */
+    enum sim_dialect dialect; /* of the body, for answers by run_ask */
     void (*run)(struct sim_conn *c);
 };
 

@@ -165,7 +165,8 @@ struct sim_model *sim_sched_find(struct sim_sched *s, struct str name)
 
         if (str_eq_nocase(name, full))
             return &s->models[i];
-        if (!has_tag(name) && str_ends(full, latest) && str_eq_nocase(name, str_head(full, full.len - latest.len)))
+        if (!has_tag(name) && str_ends(full, latest) &&
+            str_eq_nocase(name, str_head(full, full.len - latest.len)))
             return &s->models[i];
     }
     return NULL;
@@ -207,8 +208,9 @@ static int init_model(struct sim_sched *s, struct sim_model *m, struct str name,
 
 int sim_sched_init(struct sim_sched *s, struct net_loop *loop, const struct sim_settings *settings)
 {
-    *s = (struct sim_sched){
-        .loop = loop, .load_time_ns = settings->load_time_ns, .keep_alive_ns = settings->keep_alive_ns};
+    *s = (struct sim_sched){.loop = loop,
+                            .load_time_ns = settings->load_time_ns,
+                            .keep_alive_ns = settings->keep_alive_ns};
     for (size_t i = 0; i < settings->n_models; i++) {
         int r = init_model(s, &s->models[s->n_models++], settings->models[i], settings->n_slots);
 

@@ -26,11 +26,11 @@ enum sim_stage {
 
 /* Embedded by a request. */
 struct sim_ticket {
-    struct list link;      /* in a list of the model */
+    struct list link; /* in a list of the model */
     struct sim_model *model;
     enum sim_stage stage;
-    bool is_load_only;     /* wants the model, not a slot */
-    nsec_t loaded_at;      /* set before on_granted, monotonic */
+    bool is_load_only; /* wants the model, not a slot */
+    nsec_t loaded_at;  /* set before on_granted, monotonic */
     nsec_t granted_at;
     void (*on_granted)(struct sim_ticket *ticket);
 };
@@ -42,18 +42,18 @@ enum sim_residency {
 };
 
 struct sim_model {
-    struct str name;       /* with its tag */
+    struct str name; /* with its tag */
     char digest[65];
     bool is_embedding;
     uint32_t n_slots;
     struct sim_sched *sched;
     enum sim_residency residency;
-    struct list joined;    /* tickets LOADING; the first one owns the load */
-    struct list queue;     /* tickets WAITING */
-    uint64_t n_waiting;    /* in both */
+    struct list joined; /* tickets LOADING; the first one owns the load */
+    struct list queue;  /* tickets WAITING */
+    uint64_t n_waiting; /* in both */
     uint64_t n_running;
     nsec_t keep_alive_ns;
-    nsec_t expires_at;     /* monotonic; as of the last time it went idle */
+    nsec_t expires_at; /* monotonic; as of the last time it went idle */
     bool goes_when_idle;
     struct net_timer load_end;
     struct net_timer expiry;
@@ -65,11 +65,12 @@ struct sim_sched {
     nsec_t keep_alive_ns;
     struct sim_model models[SIM_MODELS_MAX];
     size_t n_models;
-    uint64_t n_loads;      /* begun */
+    uint64_t n_loads; /* begun */
     uint64_t n_aborted_loads;
 };
 
-MUST_USE int sim_sched_init(struct sim_sched *s, struct net_loop *loop, const struct sim_settings *settings);
+MUST_USE int sim_sched_init(struct sim_sched *s, struct net_loop *loop,
+                            const struct sim_settings *settings);
 void sim_sched_fini(struct sim_sched *s);
 
 /* The installed model that @name means (tag optional, any case), or NULL. */

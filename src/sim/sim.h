@@ -31,11 +31,11 @@ struct sim_settings {
     uint64_t answer_tokens;   /* length of an answer that nothing else ends */
     nsec_t token_interval_ns; /* 0: as fast as the client reads */
     nsec_t load_time_ns;
-    nsec_t keep_alive_ns;     /* NSEC_NEVER: models stay */
+    nsec_t keep_alive_ns; /* NSEC_NEVER: models stay */
     uint64_t seed;
     enum sim_profile profile;
     struct str version;
-    struct sim_fault fault;   /* first one */
+    struct sim_fault fault; /* first one */
 };
 
 extern const struct sim_settings sim_settings_default;
@@ -49,4 +49,5 @@ extern const struct sim_settings sim_settings_default;
  *
  * Return: -EADDRINUSE and the like, -ENOMEM; nothing was served.
  */
-MUST_USE int sim_run(struct sim_settings *settings, void (*on_ready)(const struct sim_settings *settings));
+MUST_USE int sim_run(struct sim_settings *settings,
+                     void (*on_ready)(const struct sim_settings *settings));

@@ -7,22 +7,22 @@
 #define FNV_PRIME  UINT64_C(0x100000001b3)
 
 static const char *const words[] = {
-    "the",     "runner",   "carries",  "a",       "message",  "over",     "high",    "passes",
-    "to",      "next",     "house",    "and",     "hands",    "it",       "on",      "without",
-    "losing",  "single",   "word",     "road",    "is",       "long",     "but",     "every",
-    "stage",   "short",    "so",       "that",    "no",       "one",      "tires",   "before",
-    "río",     "quipu",    "ñandú",    "puente",  "señal",    "montaña",  "corazón", "café",
-    "knots",   "tell",     "how",      "many",    "llamas",   "climb",    "from",    "valley",
-    "at",      "dawn",     "wind",     "sings",   "in",       "ropes",    "of",      "bridge",
-    "while",   "stones",   "keep",     "warmth",  "through",  "night",    "stars",   "turn",
-    "naïve",   "Straße",   "Øresund",  "élan",    "žluťoučký", "世界",    "言葉",    "山",
-    "мост",    "весть",    "γέφυρα",   "🏔️",      "→",        "…",        "½",       "“so”",
-    "when",    "rain",     "falls",    "water",   "finds",    "its",      "way",     "down",
-    "steps",   "terraces", "feed",     "towns",   "whose",    "people",   "weave",   "colours",
-    "into",    "cloth",    "as",       "fine",    "morning",  "mist",     "they",    "remember",
-    "names",   "distant",  "places",   "by",      "songs",    "which",    "travel",  "faster",
-    "than",    "any",      "feet",     "could",   "ever",     "go",       "until",   "silence",
-    "answers", "with",     "another",  "question", "left",    "open",     "for",     "whoever",
+    "the",     "runner",   "carries", "a",        "message",   "over",    "high",    "passes",
+    "to",      "next",     "house",   "and",      "hands",     "it",      "on",      "without",
+    "losing",  "single",   "word",    "road",     "is",        "long",    "but",     "every",
+    "stage",   "short",    "so",      "that",     "no",        "one",     "tires",   "before",
+    "río",     "quipu",    "ñandú",   "puente",   "señal",     "montaña", "corazón", "café",
+    "knots",   "tell",     "how",     "many",     "llamas",    "climb",   "from",    "valley",
+    "at",      "dawn",     "wind",    "sings",    "in",        "ropes",   "of",      "bridge",
+    "while",   "stones",   "keep",    "warmth",   "through",   "night",   "stars",   "turn",
+    "naïve",   "Straße",   "Øresund", "élan",     "žluťoučký", "世界",    "言葉",    "山",
+    "мост",    "весть",    "γέφυρα",  "🏔️",  "→",         "…",       "½",       "“so”",
+    "when",    "rain",     "falls",   "water",    "finds",     "its",     "way",     "down",
+    "steps",   "terraces", "feed",    "towns",    "whose",     "people",  "weave",   "colours",
+    "into",    "cloth",    "as",      "fine",     "morning",   "mist",    "they",    "remember",
+    "names",   "distant",  "places",  "by",       "songs",     "which",   "travel",  "faster",
+    "than",    "any",      "feet",    "could",    "ever",      "go",      "until",   "silence",
+    "answers", "with",     "another", "question", "left",      "open",    "for",     "whoever",
 };
 
 #define N_WORDS (sizeof(words) / sizeof(words[0]))
@@ -54,7 +54,8 @@ uint64_t sim_hash(uint64_t seed, struct str bytes)
 /* What stands behind word @k: a function of hash and index alone, so the next word can tell whether it begins a sentence. */
 static const char *mark_behind(uint64_t hash, uint64_t k)
 {
-    static const char *const marks[16] = {[0] = ".", [1] = ",", [2] = ".", [3] = ",", [4] = "!", [5] = "?"};
+    static const char *const marks[16] = {
+        [0] = ".", [1] = ",", [2] = ".", [3] = ",", [4] = "!", [5] = "?"};
     const char *mark = marks[mix(hash ^ mix(k + 1)) >> 60];
 
     return mark != NULL ? mark : "";
@@ -80,7 +81,8 @@ static size_t make_token(uint64_t hash, uint64_t k, char out[static SIM_TOKEN_MA
     size_t begin = at;
 
     at = put(out, at, word);
-    if ((k == 0 || ends_sentence(mark_behind(hash, k - 1))) && out[begin] >= 'a' && out[begin] <= 'z')
+    if ((k == 0 || ends_sentence(mark_behind(hash, k - 1))) && out[begin] >= 'a' &&
+        out[begin] <= 'z')
         out[begin] = (char)(out[begin] - 'a' + 'A');
     return put(out, at, mark_behind(hash, k));
 }

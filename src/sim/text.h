@@ -15,14 +15,15 @@
 
 #include "base/buf.h"
 
-#define SIM_TOKEN_MAX     48          /* bytes of a token */
-#define SIM_PREFILL_MAX   (1024 * 1024) /* bytes at the end of a prompt that are searched for the answer's beginning */
-#define SIM_ASSISTANT     "<|assistant|>\n"
+#define SIM_TOKEN_MAX 48 /* bytes of a token */
+#define SIM_PREFILL_MAX \
+    (1024 * 1024) /* bytes at the end of a prompt that are searched for the answer's beginning */
+#define SIM_ASSISTANT "<|assistant|>\n"
 
 struct sim_text {
-    uint64_t hash;   /* of the prompt before the answer */
-    uint64_t token;  /* index of the next one */
-    size_t offset;   /* bytes of it that the prompt already holds */
+    uint64_t hash;  /* of the prompt before the answer */
+    uint64_t token; /* index of the next one */
+    size_t offset;  /* bytes of it that the prompt already holds */
 };
 
 /**

@@ -40,10 +40,12 @@ static void a_generate_request_is_read(void **state)
     struct fixture *f = *state;
     const struct sim_ask *a = &f->ask;
 
-    assert_int_equal(parse(f, SIM_GENERATE,
-                           "{\"Model\":\"m\",\"prompt\":\"a\\nb\",\"stream\":false,\"raw\":true,\"keep_alive\":\"1s\",\"x\":{},"
-                           "\"options\":{\"num_predict\":5,\"seed\":3,\"stop\":[\"u\",\"v\"],\"top_k\":1}}"),
-                     0);
+    assert_int_equal(
+        parse(f, SIM_GENERATE,
+              "{\"Model\":\"m\",\"prompt\":\"a\\nb\",\"stream\":false,\"raw\":true,\"keep_alive\":"
+              "\"1s\",\"x\":{},"
+              "\"options\":{\"num_predict\":5,\"seed\":3,\"stop\":[\"u\",\"v\"],\"top_k\":1}}"),
+        0);
     assert_true(str_eq(a->model, STR("m")));
     assert_true(str_eq(a->prompt, STR("a\nb")));
     assert_false(a->wants_stream);
@@ -85,21 +87,27 @@ static void refusals_have_gos_words(void **state)
         {SIM_V1_CHAT, " ", 400, "EOF"},
         {SIM_GENERATE, "{\"model\":}", 400, "invalid character '}' looking for beginning of value"},
         {SIM_GENERATE, "{\"model\":\"ti", 400, "unexpected EOF"},
-        {SIM_GENERATE, "[]", 400, "json: cannot unmarshal array into Go value of type api.GenerateRequest"},
+        {SIM_GENERATE, "[]", 400,
+         "json: cannot unmarshal array into Go value of type api.GenerateRequest"},
         {SIM_CHAT, "{\"model\":5}", 400,
          "json: cannot unmarshal number into Go struct field ChatRequest.model of type string"},
         {SIM_CHAT, "{\"messages\":5}", 400,
-         "json: cannot unmarshal number into Go struct field ChatRequest.messages of type []api.Message"},
+         "json: cannot unmarshal number into Go struct field ChatRequest.messages of type "
+         "[]api.Message"},
         {SIM_CHAT, "{\"messages\":[{\"role\":5}]}", 400,
-         "json: cannot unmarshal number into Go struct field ChatRequest.messages.role of type string"},
+         "json: cannot unmarshal number into Go struct field ChatRequest.messages.role of type "
+         "string"},
         {SIM_GENERATE, "{\"stream\":\"x\"}", 400,
          "json: cannot unmarshal string into Go struct field GenerateRequest.stream of type bool"},
         {SIM_GENERATE, "{\"keep_alive\":\"5\"}", 400, "time: missing unit in duration \"5\""},
         {SIM_GENERATE, "{\"keep_alive\":true}", 400, "Unsupported type: 'bool'"},
-        {SIM_GENERATE, "{\"options\":{\"num_predict\":\"x\"}}", 500, "option \"num_predict\" must be of type integer"},
-        {SIM_GENERATE, "{\"options\":{\"stop\":\"x\"}}", 500, "option \"stop\" must be of type array"},
+        {SIM_GENERATE, "{\"options\":{\"num_predict\":\"x\"}}", 500,
+         "option \"num_predict\" must be of type integer"},
+        {SIM_GENERATE, "{\"options\":{\"stop\":\"x\"}}", 500,
+         "option \"stop\" must be of type array"},
         {SIM_EMBED, "{\"input\":5}", 400, "invalid input type"},
-        {SIM_V1_CHAT, "{\"messages\":[{\"content\":5}]}", 400, "invalid message content type: float64"},
+        {SIM_V1_CHAT, "{\"messages\":[{\"content\":5}]}", 400,
+         "invalid message content type: float64"},
     };
     struct fixture *f = *state;
 
@@ -110,7 +118,8 @@ static void refusals_have_gos_words(void **state)
     }
 }
 
-static void check_rendered(struct fixture *f, enum sim_profile profile, const char *expected, const char *echo)
+static void check_rendered(struct fixture *f, enum sim_profile profile, const char *expected,
+                           const char *echo)
 {
     struct buf out CLEANUP(buf_fini) = BUF_INIT(4096);
     struct str got_echo;
@@ -124,11 +133,14 @@ static void a_chat_is_rendered_with_an_open_turn(void **state)
 {
     struct fixture *f = *state;
 
-    assert_int_equal(parse(f, SIM_V1_CHAT,
-                           "{\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":"
-                           "[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"image_url\"},{\"text\":\"b\"}]}]}"),
-                     0);
-    check_rendered(f, SIM_CONTINUE, "<|system|>\ns<|end|>\n<|user|>\nab<|end|>\n<|assistant|>\n", "");
+    assert_int_equal(
+        parse(
+            f, SIM_V1_CHAT,
+            "{\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":"
+            "[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"image_url\"},{\"text\":\"b\"}]}]}"),
+        0);
+    check_rendered(f, SIM_CONTINUE, "<|system|>\ns<|end|>\n<|user|>\nab<|end|>\n<|assistant|>\n",
+                   "");
 }
 
 static void the_profile_says_what_a_trailing_assistant_message_does(void **state)
@@ -136,12 +148,14 @@ static void the_profile_says_what_a_trailing_assistant_message_does(void **state
     struct fixture *f = *state;
 
     assert_int_equal(parse(f, SIM_CHAT,
-                           "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b \"}]}"),
+                           "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":"
+                           "\"assistant\",\"content\":\"b \"}]}"),
                      0);
     check_rendered(f, SIM_CONTINUE, "<|user|>\na<|end|>\n<|assistant|>\nb ", "");
     check_rendered(f, SIM_ECHO, "<|user|>\na<|end|>\n<|assistant|>\nb ", "b ");
     check_rendered(f, SIM_TRIM, "<|user|>\na<|end|>\n<|assistant|>\nb", "");
-    check_rendered(f, SIM_CLOSED, "<|user|>\na<|end|>\n<|assistant|>\nb <|end|>\n<|assistant|>\n", "");
+    check_rendered(f, SIM_CLOSED, "<|user|>\na<|end|>\n<|assistant|>\nb <|end|>\n<|assistant|>\n",
+                   "");
 }
 
 static void a_raw_prompt_is_rendered_as_it_is(void **state)

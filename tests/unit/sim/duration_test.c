@@ -40,9 +40,9 @@ static void what_is_no_duration_is_refused(void **state)
         const char *text;
         int result;
     } rows[] = {
-        {"5", SIM_DURATION_NO_UNIT}, {"-1", SIM_DURATION_NO_UNIT}, {"1m5", SIM_DURATION_NO_UNIT}, {"", SIM_DURATION_BAD},
-        {"-", SIM_DURATION_BAD},     {"s", SIM_DURATION_BAD},      {"5x", SIM_DURATION_BAD},      {"1.2.3s", SIM_DURATION_BAD},
-        {".s", SIM_DURATION_BAD},
+        {"5", SIM_DURATION_NO_UNIT}, {"-1", SIM_DURATION_NO_UNIT}, {"1m5", SIM_DURATION_NO_UNIT},
+        {"", SIM_DURATION_BAD},      {"-", SIM_DURATION_BAD},      {"s", SIM_DURATION_BAD},
+        {"5x", SIM_DURATION_BAD},    {"1.2.3s", SIM_DURATION_BAD}, {".s", SIM_DURATION_BAD},
     };
 
     (void)state;

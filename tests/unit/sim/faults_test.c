@@ -43,7 +43,8 @@ static void specs_are_read(void **state)
 
 static void bad_specs_are_refused(void **state)
 {
-    static const char *const rows[] = {"", "dye:5", "die:x", "die:1:x", "die:1:2:3", "die:-1", "504:1", ":5"};
+    static const char *const rows[] = {"",          "dye:5",  "die:x", "die:1:x",
+                                       "die:1:2:3", "die:-1", "504:1", ":5"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -59,7 +60,8 @@ static void json_is_read(void **state)
 
     (void)state;
     assert_int_equal(
-        sim_fault_parse_json(STR("{\"kind\":\"503\",\"count\":2,\"x\":[1],\"retry_after\":9}"), &f), 0);
+        sim_fault_parse_json(STR("{\"kind\":\"503\",\"count\":2,\"x\":[1],\"retry_after\":9}"), &f),
+        0);
     check_equal(f, (struct sim_fault){.kind = SIM_FAULT_BUSY, .count = 2, .retry_after = 9});
     assert_int_equal(sim_fault_parse_json(STR("{\"kind\":\"die\",\"after\":5}"), &f), 0);
     check_equal(f, (struct sim_fault){.kind = SIM_FAULT_DIE, .after = 5, .count = 1});
@@ -67,7 +69,8 @@ static void json_is_read(void **state)
 
 static void bad_json_is_refused(void **state)
 {
-    static const char *const rows[] = {"", "[]", "{", "{\"kind\":\"dye\"}", "{\"after\":\"5\"}", "{\"after\":-1}"};
+    static const char *const rows[] = {
+        "", "[]", "{", "{\"kind\":\"dye\"}", "{\"after\":\"5\"}", "{\"after\":-1}"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -65,7 +65,8 @@ static void enter_all(struct fixture *f)
 
 static void names_are_found_without_tag_and_in_any_case(void **state)
 {
-    static const char *const rows[] = {"sim", "SIM:latest", "sim:LATEST", "library/sim", "registry.ollama.ai/library/sim:latest"};
+    static const char *const rows[] = {"sim", "SIM:latest", "sim:LATEST", "library/sim",
+                                       "registry.ollama.ai/library/sim:latest"};
     struct fixture *f = *state;
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
