@@ -5,6 +5,7 @@
 
 #include "gateway/gateway.h"
 #include "json/writer.h"
+#include "observe/log.h"
 
 int view_livez(struct gateway *g, struct buf *out, int *ret_status)
 {
@@ -32,11 +33,33 @@ static const char *state_name(const struct desk_node *node)
     return node->state == NODE_UP && node->is_ejected ? "ejected" : names[node->state];
 }
 
-static void print_node(struct json_writer *w, const struct desk_node *node)
+/* Names with a NUL behind each, as a JSON array. */
+static void print_names(struct json_writer *w, struct str names)
 {
+    json_begin_array(w);
+    while (names.len > 0)
+        json_str(w, str_split(&names, '\0'));
+    json_end(w);
+}
+
+static void print_models(struct gateway *g, uint16_t index, bool is_loaded, struct json_writer *w)
+{
+    struct buf names = BUF_INIT(4 * 1024 * 1024);
+
+    /* A list that is too long is shown as far as it went. */
+    (void)!desk_models(&g->desk, index, is_loaded, &names);
+    print_names(w, buf_str(&names));
+    buf_fini(&names);
+}
+
+static void print_node(struct gateway *g, uint16_t index, struct json_writer *w)
+{
+    struct desk_node node_text;
+    const struct desk_node *node = &node_text;
     char addr[280];
     char url[600];
 
+    desk_look(&g->desk, index, &node_text);
     (void)snprintf(url, sizeof(url), "http://%s%s", addr_print(&node->url.addr, addr), node->url.path);
     json_begin_object(w);
     json_key(w, "name");
@@ -52,9 +75,9 @@ static void print_node(struct json_writer *w, const struct desk_node *node)
     json_key(w, "version");
     json_str(w, str_of(node->version));
     json_key(w, "models");
-    json_u64(w, node->n_models);
+    print_models(g, index, /* is_loaded= */ false, w);
     json_key(w, "loaded");
-    json_u64(w, node->n_resident);
+    print_models(g, index, /* is_loaded= */ true, w);
     json_key(w, "in_flight");
     json_u64(w, node->in_flight);
     json_key(w, "attempts");
@@ -71,12 +94,8 @@ int view_nodes(struct gateway *g, struct buf *out, int *ret_status)
     json_begin_object(&w);
     json_key(&w, "nodes");
     json_begin_array(&w);
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        struct desk_node node;
-
-        desk_look(&g->desk, (uint16_t)i, &node);
-        print_node(&w, &node);
-    }
+    for (size_t i = 0; i < g->n_nodes; i++)
+        print_node(g, (uint16_t)i, &w);
     json_end(&w);
     json_end(&w);
     return json_writer_result(&w);
@@ -147,6 +166,19 @@ static int print_nodes(struct gateway *g, struct buf *out)
     return r;
 }
 
+static int print_process(struct gateway *g, struct buf *out)
+{
+    return buf_printf(out,
+                      "# HELP chasqui_held_body_bytes Memory of request bodies kept for a retry\n"
+                      "# TYPE chasqui_held_body_bytes gauge\nchasqui_held_body_bytes %llu\n"
+                      "# HELP chasqui_log_dropped_total Log lines dropped because nobody took them in time\n"
+                      "# TYPE chasqui_log_dropped_total counter\nchasqui_log_dropped_total %llu\n"
+                      "# HELP chasqui_build_info The version that runs\n"
+                      "# TYPE chasqui_build_info gauge\nchasqui_build_info{version=\"%s\"} 1\n",
+                      (unsigned long long)atomic_load_explicit(&g->bodies_bytes, memory_order_relaxed),
+                      (unsigned long long)log_n_dropped(), CHASQUI_VERSION);
+}
+
 int view_metrics(struct gateway *g, struct buf *out, int *ret_status)
 {
     struct metrics **all = calloc(g->n_workers + 1, sizeof(struct metrics *));
@@ -162,12 +194,5 @@ int view_metrics(struct gateway *g, struct buf *out, int *ret_status)
     free(all);
     if (r == 0)
         r = print_nodes(g, out);
-    if (r == 0)
-        r = buf_printf(out,
-                       "# HELP chasqui_held_body_bytes Request bodies held in memory.\n"
-                       "# TYPE chasqui_held_body_bytes gauge\nchasqui_held_body_bytes %llu\n"
-                       "# HELP chasqui_build_info The version that runs.\n"
-                       "# TYPE chasqui_build_info gauge\nchasqui_build_info{version=\"%s\"} 1\n",
-                       (unsigned long long)atomic_load_explicit(&g->bodies_bytes, memory_order_relaxed), CHASQUI_VERSION);
-    return r;
+    return r == 0 ? print_process(g, out) : r;
 }

@@ -14,8 +14,7 @@
 
 struct element {
     struct str raw;
-    struct str name;   /* decoded; empty when there is none, or one longer than any valid name */
-    struct str digest; /* as sent */
+    struct api_model model; /* the name is empty when there is none, or one longer than any valid name */
     char space[MODEL_KEY_MAX];
 };
 
@@ -69,7 +68,7 @@ static void take_name(struct element *e, const struct json_token *t)
     /* A lent buffer at its maximum never allocates. */
     struct buf lent = {.data = e->space, .cap = sizeof(e->space), .max = sizeof(e->space)};
 
-    e->name = json_decode(t, &lent) == 0 ? buf_str(&lent) : STR_NULL;
+    e->model.name = json_decode(t, &lent) == 0 ? buf_str(&lent) : STR_NULL;
 }
 
 /*
@@ -83,8 +82,7 @@ static int read_element(struct element *e)
     struct json_token t;
     int rc;
 
-    e->name = STR_NULL;
-    e->digest = STR_NULL;
+    e->model = (struct api_model){0};
     rc = enter_object(&r, e->raw);
     while (rc == 0) {
         rc = json_next(&r, &key);
@@ -98,8 +96,10 @@ static int read_element(struct element *e)
         else if (t.type != JSON_STRING)
             continue;
         else if (json_key_is(&key, STR("digest")))
-            e->digest = t.raw;
-        else if (e->name.len == 0 &&
+            e->model.digest = t.raw;
+        else if (json_key_is(&key, STR("expires_at")))
+            e->model.expires_at = t.raw;
+        else if (e->model.name.len == 0 &&
                  (json_key_is(&key, STR("name")) || json_key_is(&key, STR("model")) ||
                   json_key_is(&key, STR("id"))))
             take_name(e, &t);
@@ -117,7 +117,7 @@ static int next_element(struct json_reader *r, struct element *e)
     rc = json_skip(r, &e->raw);
     if (rc < 0)
         return rc;
-    e->name = STR_NULL;
+    e->model.name = STR_NULL;
     return e->raw.s[0] == '{' ? read_element(e) : 0;
 }
 
@@ -133,8 +133,8 @@ int api_each_model(struct str body, api_each_model_fn *each, void *arg)
         rc = next_element(&r, &e);
         if (rc == JSON_LAST)
             return 0;
-        if (rc == 0 && e.name.len > 0)
-            rc = each(arg, e.name, e.digest);
+        if (rc == 0 && e.model.name.len > 0)
+            rc = each(arg, &e.model);
     }
     return rc;
 }
@@ -270,7 +270,7 @@ static int put_with_node(struct buf *out, struct str raw, struct str node)
 
 static int put_element(struct merge *m, const struct element *e, struct str node)
 {
-    int rc = m->keeps_all ? 0 : seen_add(&m->seen, e->name);
+    int rc = m->keeps_all ? 0 : seen_add(&m->seen, e->model.name);
 
     if (rc != 0)
         return rc == SEEN_BEFORE ? 0 : rc;
@@ -293,7 +293,7 @@ static int put_part(struct merge *m, const struct api_part *part)
         rc = next_element(&r, &e);
         if (rc != 0)
             return rc == JSON_LAST ? 0 : rc;
-        if (e.name.len == 0)
+        if (e.model.name.len == 0)
             continue;
         rc = put_element(m, &e, part->node);
         if (rc < 0)

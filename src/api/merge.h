@@ -20,9 +20,15 @@ struct api_part {
  * Ollama has it. Return: 0, -ENOBUFS, -ENOMEM. */
 MUST_USE int api_merge(enum api_route_id route, const struct api_part *parts, size_t n_parts, struct buf *out);
 
-/* Calls @each for every model name in a body of /api/tags or /api/ps (decoded, valid during the call), until it returns non-zero.
+struct api_model {
+    struct str name;       /* decoded */
+    struct str digest;     /* as sent; empty when absent */
+    struct str expires_at; /* of /api/ps, as sent; empty when absent */
+};
+
+/* Calls @each for every model in a body of /api/tags or /api/ps (valid during the call), until it returns non-zero.
  * Return: 0; what @each returned; -EX_JSON_*. */
-typedef int api_each_model_fn(void *arg, struct str name, struct str digest);
+typedef int api_each_model_fn(void *arg, const struct api_model *model);
 MUST_USE int api_each_model(struct str body, api_each_model_fn *each, void *arg);
 
 /* The "version" of a body of /api/version, decoded into @out (NUL-terminated). Return: 0; -EX_JSON_SYNTAX. */

@@ -142,6 +142,8 @@ int cli_serve(int argc, char **argv)
     is_usage = s.own.config == NULL || s.own.config[0] == '\0';
     if (errors.len > 0)
         (void)fwrite(errors.data, 1, errors.len, stderr);
+    if (r < 0 && is_usage)
+        (void)fprintf(stderr, "`chasqui serve --help` tells the options.\n");
     if (r < 0)
         code = is_usage ? EXIT_USAGE : EXIT_FAILED;
     else if (s.own.help)

@@ -65,6 +65,7 @@ bool ejection_is_out(const struct ejection *e, nsec_t now)
 
 void ejection_reset(struct ejection *e)
 {
+    e->until = 0;
     e->n_consecutive = 0;
     e->n_seen = 0;
     e->next = 0;

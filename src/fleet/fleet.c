@@ -15,7 +15,8 @@ int fleet_init(struct fleet *f, const struct str *names, const struct url *urls,
     for (size_t i = 0; i < n; i++) {
         f->nodes[i].name = names[i];
         f->nodes[i].url = urls[i];
-        f->nodes[i].charged_at = -NSEC_PER_SEC;
+        f->nodes[i].lost_at = -1;
+        f->nodes[i].charged_at = -1;
     }
     return 0;
 }
@@ -121,31 +122,55 @@ static enum fleet_news blame_failure(struct fleet *f, struct fleet_node *node, c
     return FLEET_NODE_EJECTED;
 }
 
-enum fleet_news fleet_leave(struct fleet *f, uint16_t index, enum call_outcome outcome, const char *why, nsec_t now)
+static bool is_lost_connection(enum call_outcome what)
+{
+    return what == CALL_CONNECT_FAILED || what == CALL_RESET || what == CALL_BROKEN_ANSWER;
+}
+
+/* Whether the attempt had begun before *at, the last event of this kind; else it is an event of its own. */
+static bool is_same_event(nsec_t *at, const struct fleet_outcome *outcome)
+{
+    if (!is_lost_connection(outcome->what))
+        return false;
+    if (outcome->granted_at <= *at)
+        return true;
+    *at = outcome->now;
+    return false;
+}
+
+enum fleet_news fleet_leave(struct fleet *f, uint16_t index, const struct fleet_outcome *outcome)
 {
     struct fleet_node *node = &f->nodes[index];
 
     assert(node->in_flight > 0);
     node->in_flight--;
-    if (outcome == CALL_OK || outcome == CALL_CALLER_FAULT) {
-        (void)ejection_feed(&node->ejection, /* failed= */ false, now);
+    if (outcome->what == CALL_OK || outcome->what == CALL_CALLER_FAULT) {
+        (void)ejection_feed(&node->ejection, /* failed= */ false, outcome->now);
         return FLEET_NO_NEWS;
     }
-    switch (call_rule_get(outcome)->blame) {
+    switch (call_rule_get(outcome->what)->blame) {
     case CALL_BLAME_DOWN:
-        if (node->state == NODE_DOWN)
+        /* A refusal of before the node came back says nothing about it now. */
+        if (node->state == NODE_DOWN || outcome->granted_at < node->since)
             return FLEET_NO_NEWS;
-        set_state(node, NODE_DOWN, why, now);
+        set_state(node, NODE_DOWN, outcome->why, outcome->now);
         models_fini(&node->resident);
         return FLEET_NODE_DOWN;
     case CALL_BLAME_FAILURE:
-        return blame_failure(f, node, why, now);
+        if (is_same_event(&node->lost_at, outcome))
+            return FLEET_NO_NEWS;
+        return blame_failure(f, node, outcome->why, outcome->now);
     case CALL_BLAME_NONE:
     case CALL_BLAME_OVERLOAD:
     case CALL_BLAME_LATENCY:
         break;
     }
     return FLEET_NO_NEWS;
+}
+
+bool fleet_charge(struct fleet *f, uint16_t index, const struct fleet_outcome *outcome)
+{
+    return !is_same_event(&f->nodes[index].charged_at, outcome);
 }
 
 static void swap_models(struct models *a, struct models *b)
@@ -156,11 +181,11 @@ static void swap_models(struct models *a, struct models *b)
     *b = t;
 }
 
-/* Before 0.30 /api/ps also lists what is still loading: then only what has answered here counts as loaded. */
+/* What has answered here is loaded, as long as it is listed. */
 static void keep_proven(const struct fleet_node *node, struct fleet_report *report)
 {
-    if (node->state == NODE_UP && strverscmp(report->version, "0.30") < 0)
-        models_keep_common(&report->resident, &node->resident);
+    if (node->state == NODE_UP)
+        models_add_common(&report->resident, &node->resident, &report->listed);
 }
 
 enum fleet_news fleet_apply(struct fleet *f, uint16_t index, struct fleet_report *report, nsec_t now)

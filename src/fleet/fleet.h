@@ -38,7 +38,8 @@ struct fleet_node {
     uint32_t in_flight;
     uint64_t n_granted;
     struct ejection ejection;
-    nsec_t charged_at;      /* when a failure of this node last cost a token of the retry budget */
+    nsec_t lost_at;         /* when a lost connection last counted against it */
+    nsec_t charged_at;      /* when one last cost a token of the retry budget */
 };
 
 struct fleet {
@@ -55,7 +56,8 @@ struct fleet_report {
     char why[192];          /* not ok: what went wrong */
     char version[64];
     struct models models;
-    struct models resident;
+    struct models listed;   /* of /api/ps */
+    struct models resident; /* of these, the ones that are loaded for certain */
 };
 
 /* What the rest of the house may want to log. */
@@ -95,8 +97,20 @@ MUST_USE int fleet_pick(struct fleet *f, const struct fleet_ask *ask, nsec_t now
 /* Whether another node than @index could begin with this at once. */
 bool fleet_has_idle_other(const struct fleet *f, const struct fleet_ask *ask, uint16_t index, nsec_t now);
 
-/* An attempt on @index is over; the blame of its outcome is laid. */
-enum fleet_news fleet_leave(struct fleet *f, uint16_t index, enum call_outcome outcome, const char *why, nsec_t now);
+/* How an attempt ended. */
+struct fleet_outcome {
+    enum call_outcome what;
+    nsec_t granted_at;
+    nsec_t now;
+    const char *why;
+};
+
+/* An attempt on @index is over; the blame of its outcome is laid. Connections that one death of a node cuts count as one failure: those
+ * of attempts that had begun before the last one was counted. */
+enum fleet_news fleet_leave(struct fleet *f, uint16_t index, const struct fleet_outcome *outcome);
+
+/* Whether the failure is a new event for the retry budget, or another connection cut by a death that has been paid for. */
+bool fleet_charge(struct fleet *f, uint16_t index, const struct fleet_outcome *outcome);
 
 /* Takes what @report holds; the sets that it replaces are left in @report for the caller to free. */
 enum fleet_news fleet_apply(struct fleet *f, uint16_t index, struct fleet_report *report, nsec_t now);

@@ -64,17 +64,13 @@ bool models_has(const struct models *m, struct str key, uint64_t hash)
     return m->n_slots > 0 && find(m, key, hash)->key != NULL;
 }
 
-void models_keep_common(struct models *m, const struct models *other)
+void models_add_common(struct models *m, const struct models *a, const struct models *b)
 {
-    struct models all = *m;
+    for (size_t i = 0; i < a->n_slots; i++) {
+        const struct model_slot *slot = &a->slots[i];
 
-    *m = (struct models){.n_ignored = all.n_ignored};
-    for (size_t i = 0; i < all.n_slots; i++) {
-        const struct model_slot *slot = &all.slots[i];
-
-        /* Without memory one is forgotten, which a later answer mends. */
-        if (slot->key != NULL && models_has(other, str_of(slot->key), slot->hash))
+        /* Without memory one is left out, which a later answer mends. */
+        if (slot->key != NULL && models_has(b, str_of(slot->key), slot->hash))
             (void)!models_put(m, str_of(slot->key), slot->hash);
     }
-    models_fini(&all);
 }

@@ -31,5 +31,5 @@ MUST_USE int models_put(struct models *m, struct str key, uint64_t hash);
 
 bool models_has(const struct models *m, struct str key, uint64_t hash);
 
-/* Removes from @m what @other does not have. */
-void models_keep_common(struct models *m, const struct models *other);
+/* Adds to @m what both @a and @b have. */
+void models_add_common(struct models *m, const struct models *a, const struct models *b);

@@ -13,6 +13,7 @@ enum question {
     ASK_VERSION,
     ASK_TAGS,
     ASK_PS,
+    ASK_PS_AGAIN, /* before 0.30 only */
     N_QUESTIONS
 };
 
@@ -20,6 +21,7 @@ static const struct str targets[N_QUESTIONS] = {
     [ASK_VERSION] = STR_INIT("/api/version"),
     [ASK_TAGS] = STR_INIT("/api/tags"),
     [ASK_PS] = STR_INIT("/api/ps"),
+    [ASK_PS_AGAIN] = STR_INIT("/api/ps"),
 };
 
 struct probe {
@@ -32,6 +34,7 @@ struct probe {
     enum question question;
     int status;
     struct buf body;
+    struct buf first_ps;      /* the first answer to /api/ps, while it is asked again */
     struct buf fields;
     struct fleet_report report;
     bool is_running;
@@ -44,6 +47,7 @@ static void ask(struct probe *p, bool is_fresh);
 static void report_fini(struct fleet_report *report)
 {
     models_fini(&report->models);
+    models_fini(&report->listed);
     models_fini(&report->resident);
     *report = (struct fleet_report){0};
 }
@@ -82,31 +86,98 @@ static void give_up(struct probe *p, const char *why)
     finish(p, false);
 }
 
-/* The sets that a listing is read into. */
+/* What a listing is read into. */
 struct listing {
     struct models *models;
     struct hash_key hash_key;
+    struct str first;  /* not empty: take only models whose element of this earlier listing expires at the same time */
 };
 
-static int on_model(void *arg, struct str name, struct str digest)
+struct expiry {
+    struct str name;
+    struct str expires_at;
+    bool is_same;
+};
+
+static int on_earlier_model(void *arg, const struct api_model *model)
+{
+    struct expiry *e = arg;
+
+    if (!str_eq(model->name, e->name))
+        return 0;
+    e->is_same = str_eq(model->expires_at, e->expires_at);
+    return 1; /* found */
+}
+
+/*
+ * Before 0.30 /api/ps also lists a model that is still loading. It has not been idle yet, so its time of expiry is computed anew for
+ * every question; one that stands still is loaded (seen on 0.11.4).
+ */
+static bool is_loaded(const struct listing *listing, const struct api_model *model)
+{
+    struct expiry e = {.name = model->name, .expires_at = model->expires_at};
+
+    if (listing->first.len == 0)
+        return true;
+    (void)!api_each_model(listing->first, on_earlier_model, &e);
+    return e.is_same;
+}
+
+static int on_model(void *arg, const struct api_model *model)
 {
     struct listing *listing = arg;
     struct model_key key;
 
-    (void)digest;
-    if (model_key_parse(name, &key) < 0)
+    if (model_key_parse(model->name, &key) < 0 || !is_loaded(listing, model))
         return 0;
     return models_put(listing->models, model_key_str(&key), hash_bytes(listing->hash_key, model_key_str(&key)));
 }
 
+static int read_models(struct probe *p, struct models *into, struct str first)
+{
+    struct listing listing = {.models = into, .hash_key = p->prober->hash_key, .first = first};
+
+    return api_each_model(buf_str(&p->body), on_model, &listing);
+}
+
 static int read_answer(struct probe *p)
 {
-    struct listing listing = {.hash_key = p->prober->hash_key};
-
-    if (p->question == ASK_VERSION)
+    switch (p->question) {
+    case ASK_VERSION:
         return api_read_version(buf_str(&p->body), p->report.version);
-    listing.models = p->question == ASK_TAGS ? &p->report.models : &p->report.resident;
-    return api_each_model(buf_str(&p->body), on_model, &listing);
+    case ASK_TAGS:
+        return read_models(p, &p->report.models, STR_NULL);
+    case ASK_PS:
+        return read_models(p, &p->report.listed, STR_NULL);
+    case ASK_PS_AGAIN:
+        return read_models(p, &p->report.resident, buf_str(&p->first_ps));
+    case N_QUESTIONS:
+        break;
+    }
+    return -EINVAL;
+}
+
+static void ask_next(struct probe *p)
+{
+    bool is_old = strverscmp(p->report.version, "0.30") < 0;
+
+    p->question++;
+    if (p->question == ASK_PS_AGAIN) {
+        struct buf t = p->first_ps;
+
+        if (p->report.listed.n_models > 0 && !is_old)
+            models_add_common(&p->report.resident, &p->report.listed, &p->report.listed);
+        if (p->report.listed.n_models == 0 || !is_old) {
+            finish(p, true);
+            return;
+        }
+        p->first_ps = p->body;
+        p->body = t;
+    }
+    if (p->question == N_QUESTIONS)
+        finish(p, true);
+    else
+        ask(p, /* is_fresh= */ false);
 }
 
 static void on_end(struct attempt *a)
@@ -115,19 +186,16 @@ static void on_end(struct attempt *a)
     char why[128];
 
     if (p->status != 200) {
-        (void)snprintf(why, sizeof(why), "%s answered %d", targets[p->question].s, p->status);
+        (void)snprintf(why, sizeof(why), "%s answered %d: is it an Ollama server?", targets[p->question].s, p->status);
         give_up(p, why);
         return;
     }
     if (read_answer(p) < 0) {
-        (void)snprintf(why, sizeof(why), "%s is not answered as Ollama does", targets[p->question].s);
+        (void)snprintf(why, sizeof(why), "%s is not answered as Ollama does: is it an Ollama server?", targets[p->question].s);
         give_up(p, why);
         return;
     }
-    if (++p->question < N_QUESTIONS)
-        ask(p, /* is_fresh= */ false);
-    else
-        finish(p, true);
+    ask_next(p);
 }
 
 static void on_head(struct attempt *a, const struct h1_head *head)
@@ -234,6 +302,7 @@ static int probe_init(struct probe *p, struct prober *prober, uint16_t index, co
     p->prober = prober;
     p->index = index;
     p->body = BUF_INIT(ANSWER_MAX);
+    p->first_ps = BUF_INIT(ANSWER_MAX);
     p->fields = BUF_INIT(1024);
     r = buf_printf(&p->fields, "User-Agent: chasqui/%s\r\nVia: " STR_FMT "\r\n", CHASQUI_VERSION,
                    STR_ARG(prober->settings->via));
@@ -272,6 +341,7 @@ void prober_stop(struct prober *prober)
         upstream_close(&p->upstream);
         report_fini(&p->report);
         buf_fini(&p->body);
+        buf_fini(&p->first_ps);
         buf_fini(&p->fields);
     }
 }

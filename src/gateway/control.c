@@ -122,6 +122,7 @@ int control_init(struct control *c, struct gateway *g, const struct control_ops 
     r = net_loop_init(&c->loop);
     if (r < 0)
         return r;
+    c->has_loop = true;
     c->admin = (struct http_server){
         .ops = ops->admin,
         .settings = &g->settings->http,
@@ -147,11 +148,13 @@ void control_run(struct control *c)
 
 void control_fini(struct control *c)
 {
-    http_server_close(&c->admin);
-    prober_stop(&c->prober);
-    net_signal_stop(&c->signals[0]);
-    net_signal_stop(&c->signals[1]);
-    net_loop_fini(&c->loop);
+    if (c->has_loop) {
+        http_server_close(&c->admin);
+        prober_stop(&c->prober);
+        net_signal_stop(&c->signals[0]);
+        net_signal_stop(&c->signals[1]);
+        net_loop_fini(&c->loop);
+    }
     prober_free(&c->prober);
     c->metrics = metrics_free(c->metrics);
 }

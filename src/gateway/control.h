@@ -43,6 +43,7 @@ struct control {
     nsec_t round_ended;
     struct net_signal signals[2];
     unsigned n_signals;          /* asked to end so often */
+    bool has_loop;
     bool is_ready;               /* the first round is over */
     bool is_draining;
     bool is_stopping;

@@ -2,7 +2,6 @@
 #include "gateway/desk.h"
 
 #define RETRIES_ALWAYS 10
-#define ONE_DEATH_NS   NSEC_PER_SEC /* failures of a node within it count as one event */
 
 int desk_init(struct desk *d, const struct str *names, const struct url *urls, size_t n, double retry_budget)
 {
@@ -41,6 +40,7 @@ int desk_enter(struct desk *d, const struct fleet_ask *ask, bool is_first, nsec_
         *ret_grant = (struct grant){
             .node = node,
             .is_held = true,
+            .granted_at = now,
             .is_resident = models_has(&d->fleet.nodes[node].resident, ask->key, ask->hash),
         };
     unlock(d);
@@ -59,10 +59,17 @@ static void tell(const struct desk *d, enum fleet_news what, uint16_t node, stru
 void desk_leave(struct desk *d, struct grant *grant, const struct fleet_ask *ask, enum call_outcome outcome,
                 const char *why, struct desk_news *ret_news)
 {
+    const struct fleet_outcome how = {
+        .what = outcome,
+        .granted_at = grant->granted_at,
+        .now = time_now(),
+        .why = why,
+    };
+
     lock(d);
     if (outcome == CALL_OK && ask->key.len > 0 && !grant->is_resident)
         fleet_mark_resident(&d->fleet, grant->node, ask->key, ask->hash);
-    tell(d, fleet_leave(&d->fleet, grant->node, outcome, why, time_now()), grant->node, ret_news);
+    tell(d, fleet_leave(&d->fleet, grant->node, &how), grant->node, ret_news);
     unlock(d);
     grant->is_held = false;
 }
@@ -87,18 +94,13 @@ bool desk_is_resident(struct desk *d, uint16_t node, const struct fleet_ask *ask
     return is;
 }
 
-bool desk_may_retry(struct desk *d, uint16_t node, enum call_outcome outcome, nsec_t now)
+bool desk_may_retry(struct desk *d, const struct grant *grant, enum call_outcome outcome)
 {
-    bool is_death = outcome == CALL_CONNECT_FAILED || outcome == CALL_RESET || outcome == CALL_STALE_CONNECTION;
-    struct fleet_node *n = &d->fleet.nodes[node];
-    bool may = true;
+    const struct fleet_outcome how = {.what = outcome, .granted_at = grant->granted_at, .now = time_now()};
+    bool may;
 
     lock(d);
-    if (!is_death || now - n->charged_at >= ONE_DEATH_NS) {
-        may = budget_take(&d->budget, now);
-        if (may && is_death)
-            n->charged_at = now;
-    }
+    may = !fleet_charge(&d->fleet, grant->node, &how) || budget_take(&d->budget, how.now);
     unlock(d);
     return may;
 }
@@ -156,4 +158,24 @@ void desk_look(struct desk *d, uint16_t node, struct desk_node *ret_node)
     (void)snprintf(ret_node->version, sizeof(ret_node->version), "%s", n->version);
     (void)snprintf(ret_node->why, sizeof(ret_node->why), "%s", n->why);
     unlock(d);
+}
+
+int desk_models(struct desk *d, uint16_t node, bool is_loaded, struct buf *out)
+{
+    const struct fleet_node *n = &d->fleet.nodes[node];
+    const struct models *models = is_loaded ? &n->resident : &n->models;
+    int r = 0;
+
+    lock(d);
+    for (size_t i = 0; i < models->n_slots && r == 0; i++) {
+        struct model_key key;
+
+        if (models->slots[i].key == NULL || model_key_parse(str_of(models->slots[i].key), &key) < 0)
+            continue;
+        r = buf_put(out, model_key_short(&key));
+        if (r == 0)
+            r = buf_put_char(out, '\0');
+    }
+    unlock(d);
+    return r;
 }

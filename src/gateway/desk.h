@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 
+#include "base/buf.h"
 #include "call/budget.h"
 #include "fleet/fleet.h"
 
@@ -24,6 +25,7 @@ struct desk {
 struct grant {
     uint16_t node;
     bool is_held;
+    nsec_t granted_at;
     bool is_resident;  /* the model was loaded there when the grant was given */
 };
 
@@ -76,8 +78,8 @@ void desk_mark_resident(struct desk *d, struct grant *grant, const struct fleet_
 
 bool desk_is_resident(struct desk *d, uint16_t node, const struct fleet_ask *ask);
 
-/* Whether the budget allows a further attempt after @outcome on @node; failures that one death causes cost one token together. */
-bool desk_may_retry(struct desk *d, uint16_t node, enum call_outcome outcome, nsec_t now);
+/* Whether the budget allows a further attempt after @outcome of @grant; failures that one death of a node causes cost one token together. */
+bool desk_may_retry(struct desk *d, const struct grant *grant, enum call_outcome outcome);
 
 bool desk_has_idle_other(struct desk *d, const struct fleet_ask *ask, uint16_t node, nsec_t now);
 
@@ -87,3 +89,6 @@ void desk_report(struct desk *d, uint16_t node, struct fleet_report *report, str
 size_t desk_n_up(struct desk *d);
 void desk_version(struct desk *d, char out[static 64]);
 void desk_look(struct desk *d, uint16_t node, struct desk_node *ret_node);
+
+/* Appends the names of a node's models, or of the loaded ones, each with a NUL behind it. Return: 0, -ENOBUFS, -ENOMEM. */
+MUST_USE int desk_models(struct desk *d, uint16_t node, bool is_loaded, struct buf *out);

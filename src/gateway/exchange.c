@@ -12,7 +12,8 @@
 #include "observe/access.h"
 
 #define ARENA_MAX       (256 * 1024)
-#define LOADED_CHECK_NS NSEC_PER_SEC /* while a load goes on for nobody */
+#define LOADED_FIRST_NS (50 * NSEC_PER_MSEC) /* whether a load that goes on for nobody is over */
+#define LOADED_CHECK_NS NSEC_PER_SEC
 
 struct exchange *exchange_new(struct worker *w, struct sink *sink)
 {
@@ -193,6 +194,14 @@ static void look_again(struct exchange *ex)
     control_look_again(&ex->worker->gateway->control, &ex->look);
 }
 
+/* The nodes are asked once before it is said that nobody can take the request. */
+static void wait_for_look(struct exchange *ex)
+{
+    ex->state = EXCHANGE_LOOKING;
+    ex->has_looked = true;
+    look_again(ex);
+}
+
 static nsec_t answer_time(const struct exchange *ex)
 {
     const struct gateway_settings *s = ex->worker->gateway->settings;
@@ -227,9 +236,7 @@ void exchange_ask_node(struct exchange *ex, bool is_fresh)
 static void no_grant(struct exchange *ex, int r)
 {
     if (!ex->has_looked) {
-        ex->state = EXCHANGE_LOOKING;
-        ex->has_looked = true;
-        look_again(ex);
+        wait_for_look(ex);
         return;
     }
     if (ex->tl.n_attempts > 0) {
@@ -253,21 +260,6 @@ void exchange_enter_desk(struct exchange *ex)
     }
     ex->tl.is_known_model = ex->ask.key.len > 0;
     exchange_ask_node(ex, /* is_fresh= */ false);
-}
-
-void exchange_on_looked(struct look_again *look)
-{
-    struct exchange *ex = container_of(look, struct exchange, look);
-
-    ex->is_looking = false;
-    if (ex->state == EXCHANGE_ENDED)
-        net_defer(&ex->worker->loop, &ex->bury);
-    else if (ex->state == EXCHANGE_LOOKING)
-        exchange_enter_desk(ex);
-    else if (desk_is_resident(&ex->worker->gateway->desk, ex->grant.node, &ex->ask))
-        stop(ex, REASON_client_gone); /* it was a load for nobody, and it is over */
-    else
-        net_timer_arm(&ex->worker->loop, &ex->timer, time_now() + LOADED_CHECK_NS);
 }
 
 static enum reason reason_of(enum call_outcome outcome)
@@ -322,7 +314,7 @@ void exchange_failed(struct exchange *ex, enum call_outcome outcome)
         return;
     }
     exchange_leave_desk(ex, outcome);
-    if (answer.verdict == RETRY_NO || (had_attempt && !desk_may_retry(&g->desk, node, outcome, question.now))) {
+    if (answer.verdict == RETRY_NO || (had_attempt && !desk_may_retry(&g->desk, &ex->grant, outcome))) {
         if (ex->is_gone)
             exchange_finish(ex, REASON_client_gone);
         else
@@ -411,6 +403,34 @@ static void understand(struct exchange *ex)
     ex->tl.is_stream = ex->asked.is_stream;
 }
 
+static void begin_merge(struct exchange *ex)
+{
+    if (!ex->has_looked && desk_n_up(&ex->worker->gateway->desk) == 0) {
+        wait_for_look(ex);
+        return;
+    }
+    ex->state = EXCHANGE_MERGING;
+    if (merge_start(ex) < 0)
+        exchange_refuse(ex, REASON_overload, NULL);
+}
+
+void exchange_on_looked(struct look_again *look)
+{
+    struct exchange *ex = container_of(look, struct exchange, look);
+
+    ex->is_looking = false;
+    if (ex->state == EXCHANGE_ENDED)
+        net_defer(&ex->worker->loop, &ex->bury);
+    else if (ex->state == EXCHANGE_LOOKING && ex->route->work == API_MERGED)
+        begin_merge(ex);
+    else if (ex->state == EXCHANGE_LOOKING)
+        exchange_enter_desk(ex);
+    else if (desk_is_resident(&ex->worker->gateway->desk, ex->grant.node, &ex->ask))
+        stop(ex, REASON_client_gone); /* it was a load for nobody, and it is over */
+    else
+        net_timer_arm(&ex->worker->loop, &ex->timer, time_now() + LOADED_CHECK_NS);
+}
+
 void exchange_start(struct exchange *ex)
 {
     nsec_t total = ex->worker->gateway->settings->total_timeout_ns;
@@ -419,9 +439,7 @@ void exchange_start(struct exchange *ex)
     if (total != NSEC_NEVER)
         ex->deadline = ex->tl.begun + total;
     if (ex->route->work == API_MERGED) {
-        ex->state = EXCHANGE_MERGING;
-        if (merge_start(ex) < 0)
-            exchange_refuse(ex, REASON_overload, NULL);
+        begin_merge(ex);
         return;
     }
     put_length(ex);
@@ -454,7 +472,7 @@ void exchange_leave(struct exchange *ex)
     ex->sink = &sink_discard;
     ex->tl.status = ex->state == EXCHANGE_RELAYING ? ex->tl.status : 0;
     if (may_be_loading(ex))
-        net_timer_arm(&ex->worker->loop, &ex->timer, time_now() + LOADED_CHECK_NS);
+        net_timer_arm(&ex->worker->loop, &ex->timer, time_now() + LOADED_FIRST_NS);
     else
         stop(ex, REASON_client_gone);
 }

@@ -27,8 +27,9 @@ void gateway_log_news(struct gateway *g, const struct desk_news *news)
         break;
     case FLEET_NODE_DOWN:
         log_event(LOG_WARN, "node_down",
-                  "node " STR_FMT " http://%s: %s; still serving %zu of %zu. On that machine: OLLAMA_HOST=0.0.0.0 ollama serve",
-                  STR_ARG(name), addr, news->why, news->n_up, n);
+                  "node " STR_FMT " http://%s: %s; still serving %zu of %zu. %s", STR_ARG(name), addr, news->why, news->n_up, n,
+                  addr_is_loopback(&g->urls[news->node].addr) ? "Start it: ollama serve"
+                                                              : "On that machine: OLLAMA_HOST=0.0.0.0 ollama serve");
         break;
     case FLEET_NODE_EJECTED:
         log_event(LOG_WARN, "node_ejected", "node " STR_FMT " http://%s answers badly (%s): left alone for a while",
@@ -39,22 +40,56 @@ void gateway_log_news(struct gateway *g, const struct desk_news *news)
     }
 }
 
+/* "a, b, c and 4 more" out of names with a NUL behind each. */
+static void list_names(struct str names, char *out, size_t size)
+{
+    const size_t most = 8;
+    size_t n = 0;
+    int at = 0;
+
+    out[0] = '\0';
+    while (names.len > 0) {
+        struct str name = str_split(&names, '\0');
+
+        if (n++ < most && (size_t)at + name.len + 3 < size)
+            at += snprintf(out + at, size - (size_t)at, "%s" STR_FMT, n > 1 ? ", " : "", STR_ARG(name));
+    }
+    if (n > most)
+        (void)snprintf(out + at, size - (size_t)at, " and %zu more", n - most);
+}
+
+static void log_node(struct gateway *g, uint16_t index)
+{
+    struct buf names = BUF_INIT(1024 * 1024);
+    struct desk_node node;
+    char list[1024];
+
+    desk_look(&g->desk, index, &node);
+    (void)!desk_models(&g->desk, index, /* is_loaded= */ false, &names);
+    list_names(buf_str(&names), list, sizeof(list));
+    buf_fini(&names);
+    if (node.state == NODE_UP)
+        log_event(LOG_INFO, "node", "node " STR_FMT ": Ollama %s, %zu models (%zu loaded): %s", STR_ARG(node.name),
+                  node.version, node.n_models, node.n_resident, list[0] != '\0' ? list : "none");
+}
+
 void gateway_on_ready(struct gateway *g)
 {
     char addr[280];
     size_t n_models = 0;
+    size_t n_up = desk_n_up(&g->desk);
 
     for (size_t i = 0; i < g->n_nodes; i++) {
         struct desk_node node;
 
+        log_node(g, (uint16_t)i);
         desk_look(&g->desk, (uint16_t)i, &node);
         n_models += node.n_models;
-        if (node.state == NODE_UP)
-            log_event(LOG_INFO, "node", "node " STR_FMT ": Ollama %s, %zu models, %zu loaded", STR_ARG(node.name), node.version,
-                      node.n_models, node.n_resident);
     }
     (void)addr_print(&g->listens[0], addr);
-    if (n_models == 0)
+    if (n_up == 0)
+        log_event(LOG_WARN, "ready", "ready, but none of %zu nodes is up: requests get 503 until one is", g->n_nodes);
+    else if (n_models == 0)
         log_event(LOG_INFO, "ready", "ready, but no node has a model yet. On a node: ollama pull llama3.2");
     else
         log_event(LOG_INFO, "ready", "ready. Try: curl http://%s/api/tags  or  OLLAMA_HOST=%s ollama list", addr, addr);
@@ -255,6 +290,8 @@ static int start(struct gateway *g, const struct control_ops *ops)
         r = control_init(&g->control, g, ops, admin_fd);
     for (size_t k = 0; k < g->n_workers && r == 0; k++)
         r = worker_start(&g->workers[k]);
+    if (r < 0 && g->workers[0].is_running)
+        abort(); /* out of threads in the middle of starting: nothing sane is left to do */
     return r;
 }
 
@@ -263,6 +300,21 @@ static size_t count_workers(const struct gateway_settings *s)
     long n = s->n_workers > 0 ? (long)s->n_workers : sysconf(_SC_NPROCESSORS_ONLN);
 
     return n < 1 ? 1 : (size_t)n;
+}
+
+static void gateway_fini(struct gateway *g)
+{
+    for (size_t k = 0; k < g->n_workers && g->workers != NULL; k++)
+        worker_join(&g->workers[k]);
+    control_fini(&g->control);
+    desk_fini(&g->desk);
+    keys_fini(&g->keys);
+    guard_fini(&g->guard);
+    free(g->workers);
+    free(g->listens);
+    free(g->names);
+    free(g->urls);
+    free(g->name_texts);
 }
 
 int gateway_run(const struct gateway_settings *settings, const struct upstream_settings *upstream,
@@ -274,23 +326,12 @@ int gateway_run(const struct gateway_settings *settings, const struct upstream_s
     g.n_workers = count_workers(settings);
     g.workers = calloc(g.n_workers, sizeof(struct worker));
     r = g.workers == NULL ? -ENOMEM : start(&g, ops);
-    if (r < 0) {
-        /* The process ends: what was begun goes with it. */
+    if (r < 0)
         log_event(LOG_ERROR, "start", "cannot start: %s", err_text(r));
-        return 1;
-    }
-    control_run(&g.control);
-    for (size_t k = 0; k < g.n_workers; k++)
-        worker_join(&g.workers[k]);
-    control_fini(&g.control);
-    desk_fini(&g.desk);
-    keys_fini(&g.keys);
-    guard_fini(&g.guard);
-    free(g.workers);
-    free(g.listens);
-    free(g.names);
-    free(g.urls);
-    free(g.name_texts);
-    log_event(LOG_INFO, "ended", "ended");
-    return 0;
+    else
+        control_run(&g.control);
+    gateway_fini(&g);
+    if (r == 0)
+        log_event(LOG_INFO, "ended", "ended");
+    return r < 0 ? 1 : 0;
 }

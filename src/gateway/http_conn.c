@@ -26,11 +26,23 @@ static void conn_close(struct http_conn *c)
     net_stream_close(&c->stream);
 }
 
+static void forget_output(struct http_conn *c)
+{
+    struct http_out *out = c->server->out;
+
+    if (out->conn != c)
+        return;
+    out->conn = NULL;
+    out->n_pieces = 0;
+    out->used = 0;
+}
+
 static void on_closed(struct net_stream *s)
 {
     struct http_conn *c = container_of(s, struct http_conn, stream);
     struct http_server *server = c->server;
 
+    forget_output(c); /* a flush that failed may have been followed by more */
     list_remove(&c->link);
     if (c->next.is_queued)
         list_remove(&c->next.link);
@@ -47,11 +59,7 @@ static void abandon(struct http_conn *c)
 {
     bool is_open = c->state == HTTP_CONN_BODY || c->state == HTTP_CONN_ANSWERING;
 
-    if (c->server->out->conn == c) {
-        c->server->out->conn = NULL;
-        c->server->out->n_pieces = 0;
-        c->server->out->used = 0;
-    }
+    forget_output(c);
     conn_close(c);
     if (is_open)
         c->server->ops->on_gone(c);
@@ -62,6 +70,13 @@ static void arm(struct http_conn *c, nsec_t after)
     net_timer_arm(c->server->loop, &c->timer, after == NSEC_NEVER ? NSEC_NEVER : time_now() + after);
 }
 
+/* A client that takes nothing for the whole time-out is cut off. */
+static void watch_sending(struct http_conn *c)
+{
+    c->unsent_seen = net_stream_unsent(&c->stream);
+    arm(c, c->server->settings->send_timeout_ns);
+}
+
 /* Our side is done: FIN behind what is queued, then wait for the client's. */
 static void linger(struct http_conn *c)
 {
@@ -69,7 +84,10 @@ static void linger(struct http_conn *c)
     c->linger_until = time_now() + LINGER_NS;
     net_stream_shutdown(&c->stream);
     net_stream_read_start(&c->stream);
-    arm(c, net_stream_unsent(&c->stream) > 0 ? c->server->settings->send_timeout_ns : LINGER_IDLE_NS);
+    if (net_stream_unsent(&c->stream) > 0)
+        watch_sending(c);
+    else
+        arm(c, LINGER_IDLE_NS);
     if (c->stream.is_eof && net_stream_unsent(&c->stream) == 0)
         conn_close(c);
 }
@@ -77,13 +95,6 @@ static void linger(struct http_conn *c)
 /*
  * Output
  */
-
-/* A client that takes nothing for the whole time-out is cut off. */
-static void watch_sending(struct http_conn *c)
-{
-    c->unsent_seen = net_stream_unsent(&c->stream);
-    arm(c, c->server->settings->send_timeout_ns);
-}
 
 void http_conn_flush(struct http_conn *c)
 {
@@ -312,6 +323,11 @@ static void on_timer(struct net_timer *timer)
             watch_sending(c);
         break;
     case HTTP_CONN_LINGER:
+        if (net_stream_unsent(&c->stream) > 0 && net_stream_unsent(&c->stream) != c->unsent_seen)
+            watch_sending(c);
+        else
+            conn_close(c);
+        break;
     case HTTP_CONN_CLOSING:
         conn_close(c);
         break;
@@ -462,9 +478,11 @@ static void drop(struct http_conn *c)
 {
     nsec_t now = time_now();
 
+    if (net_stream_unsent(&c->stream) > 0)
+        return;
     if (now >= c->linger_until)
         conn_close(c);
-    else if (net_stream_unsent(&c->stream) == 0)
+    else
         net_timer_arm(c->server->loop, &c->timer, now + LINGER_IDLE_NS);
 }
 

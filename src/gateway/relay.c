@@ -87,7 +87,8 @@ static void on_head(struct attempt *a, const struct h1_head *head)
     ex->tl.sent = a->sent_at;
     ex->head = (struct answer_head){
         .status = head->status,
-        .has_length = head->framing == H1_BODY_LENGTH || head->framing == H1_BODY_NONE,
+        /* Of a stream only its records count, and an error record may join them. */
+        .has_length = !a->is_stream && (head->framing == H1_BODY_LENGTH || head->framing == H1_BODY_NONE),
         .length = head->framing == H1_BODY_LENGTH ? head->length : 0,
     };
     if (take_fields(ex, head) < 0) {

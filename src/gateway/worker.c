@@ -121,6 +121,7 @@ int worker_init(struct worker *w, struct gateway *gateway, const int *fds, size_
     if (w->metrics == NULL)
         return -ENOMEM;
     r = net_loop_init(&w->loop);
+    w->has_loop = r == 0;
     if (r == 0)
         r = net_timer_init(&w->loop, &w->drain_timer, on_drain_timeout);
     if (r == 0)
@@ -142,16 +143,21 @@ static void close_all(struct worker *w)
     net_timer_fini(&w->loop, &w->drain_timer);
 }
 
-static void *worker_main(void *arg)
+static void clear_away(struct worker *w)
 {
-    struct worker *w = arg;
-
-    net_loop_run(&w->loop);
     w->is_closing = true;
     close_all(w);
     /* Some wait for control's mail, which must find them. */
     while (w->n_exchanges > 0)
         net_loop_turn(&w->loop);
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *w = arg;
+
+    net_loop_run(&w->loop);
+    clear_away(w);
     net_mail_post(&w->gateway->control.loop, &w->ended_mail);
     return NULL;
 }
@@ -168,7 +174,10 @@ void worker_join(struct worker *w)
 {
     if (w->is_running)
         (void)pthread_join(w->thread, NULL);
-    net_loop_fini(&w->loop); /* not earlier: until now control may have had mail for it */
+    else if (w->has_loop)
+        clear_away(w);
+    if (w->has_loop)
+        net_loop_fini(&w->loop); /* not earlier: until now control may have had mail for it */
     free(w->upstreams);
     free(w->servers);
     w->metrics = metrics_free(w->metrics);

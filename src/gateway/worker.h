@@ -34,6 +34,7 @@ struct worker {
     struct net_mail ended_mail;      /* to control, as the thread's last act */
     bool is_draining;
     bool is_closing;                 /* the loop has ended, the rest is being cleared away */
+    bool has_loop;
     bool is_running;                 /* the thread was started */
 };
 

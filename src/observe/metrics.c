@@ -215,8 +215,6 @@ static const struct family counters[] = {
     [METRICS_NODE_REJECTS] = {"chasqui_node_rejects_total", "counter",
                               "Answers of nodes refused by the HTTP parser"},
     [METRICS_CONNECTIONS] = {"chasqui_client_connections_total", "counter", "Connections accepted"},
-    [METRICS_LOG_DROPPED] = {"chasqui_log_dropped_total", "counter",
-                             "Log lines dropped because the log was full"},
 };
 
 /* Gauges of one family stand together; the second has no head. */
@@ -230,9 +228,6 @@ static const struct gauge gauges[] = {
     [METRICS_POOL_IDLE] = {{"chasqui_pool_connections", "gauge", "Connections to nodes"},
                            "{state=\"idle\"}"},
     [METRICS_POOL_BUSY] = {{"chasqui_pool_connections", NULL, NULL}, "{state=\"busy\"}"},
-    [METRICS_BODIES_BYTES] = {{"chasqui_held_body_bytes", "gauge",
-                               "Memory of request bodies kept for a retry"},
-                              ""},
 };
 
 static int print_scalars(const struct metrics *sum, struct buf *out)

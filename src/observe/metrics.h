@@ -30,7 +30,6 @@ enum metrics_counter {
     METRICS_PARSE_REJECTS,      /* chasqui_parse_rejects_total: requests refused by the HTTP parser */
     METRICS_NODE_REJECTS,       /* chasqui_node_rejects_total: answers of nodes refused by it */
     METRICS_CONNECTIONS,        /* chasqui_client_connections_total */
-    METRICS_LOG_DROPPED,
     N_METRICS_COUNTERS
 };
 
@@ -40,7 +39,6 @@ enum metrics_gauge {
     METRICS_CLIENTS,            /* chasqui_client_connections: open ones */
     METRICS_POOL_IDLE,          /* chasqui_pool_connections{state="idle"} */
     METRICS_POOL_BUSY,          /* chasqui_pool_connections{state="busy"} */
-    METRICS_BODIES_BYTES,       /* chasqui_held_body_bytes */
     N_METRICS_GAUGES
 };
 

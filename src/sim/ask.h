@@ -9,7 +9,6 @@
  */
 
 #include "base/arena.h"
-#include "base/buf.h"
 #include "base/time.h"
 #include "sim/sim.h"
 
@@ -75,14 +74,3 @@ enum {
  */
 MUST_USE int sim_ask_parse(enum sim_dialect dialect, struct str body, struct arena *arena,
                            struct sim_ask *ret_ask);
-
-/**
- * sim_ask_render() - the prompt as the model sees it
- * @profile:   what a trailing assistant message does
- * @out:       appended to
- * @ret_echo:  what the answer repeats at its beginning
- *
- * Return: 0; -ENOBUFS, -ENOMEM.
- */
-MUST_USE int sim_ask_render(const struct sim_ask *ask, enum sim_profile profile, struct buf *out,
-                            struct str *ret_echo);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "sim/conn.h"
+#include "sim/render.h"
 #include "json/writer.h"
 
 #define BURST   64 /* tokens in one turn of the loop */
@@ -335,7 +336,7 @@ void sim_job_fini(struct sim_job *job)
 static int begin_text(struct sim_job *job, const struct sim_model *model)
 {
     struct buf prompt CLEANUP(buf_fini) = BUF_INIT(OUT_MAX);
-    int r = sim_ask_render(&job->ask, job->sim->settings->profile, &prompt, &job->echo);
+    int r = sim_render(&job->ask, job->sim->settings->profile, &prompt, &job->echo);
 
     if (r < 0)
         return r;

@@ -2,6 +2,7 @@
 #include "sim/ollama.h"
 
 #include "sim/node.h"
+#include "sim/render.h"
 #include "json/writer.h"
 
 static bool is_chat(const struct sim_job *job)
@@ -137,7 +138,7 @@ static void rendered(struct sim_job *job, struct str text)
     struct str echo;
 
     put_text(job, text);
-    if (sim_ask_render(&job->ask, job->sim->settings->profile, &prompt, &echo) < 0)
+    if (sim_render(&job->ask, job->sim->settings->profile, &prompt, &echo) < 0)
         buf_reset(&prompt);
     sim_job_put(job, STR(",\"done\":false,\"_debug_info\":{\"rendered_template\":"));
     sim_job_put_string(job, buf_str(&prompt));

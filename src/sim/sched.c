@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/buf.h"
 #include "sim/text.h"
 
 static void settle(struct sim_model *m);

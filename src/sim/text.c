@@ -150,21 +150,6 @@ struct str sim_text_next(struct sim_text *t, char out[static SIM_TOKEN_MAX])
     return token;
 }
 
-int sim_render_turn(struct buf *out, struct str role, struct str content)
-{
-    int r = buf_reserve(out, role.len + content.len + 32);
-
-    if (r == 0)
-        r = buf_put(out, STR("<|"));
-    if (r == 0)
-        r = buf_put(out, role);
-    if (r == 0)
-        r = buf_put(out, STR("|>\n"));
-    if (r == 0)
-        r = buf_put(out, content);
-    return r == 0 ? buf_put(out, STR("<|end|>\n")) : r;
-}
-
 uint64_t sim_count_tokens(struct str text)
 {
     uint64_t n = 0;

@@ -13,7 +13,7 @@
  * Pure, never allocates.
  */
 
-#include "base/buf.h"
+#include "base/str.h"
 
 #define SIM_TOKEN_MAX 48 /* bytes of a token */
 #define SIM_PREFILL_MAX \
@@ -38,9 +38,6 @@ struct str sim_text_next(struct sim_text *t, char out[static SIM_TOKEN_MAX]);
 
 /* A hash of @bytes for seeds, digests and vectors: not secret, the same for ever. */
 uint64_t sim_hash(uint64_t seed, struct str bytes);
-
-/* Appends one turn, "<|role|>\ncontent<|end|>\n". Return: as buf_put(). */
-MUST_USE int sim_render_turn(struct buf *out, struct str role, struct str content);
 
 /* Words of @text, as a tokenizer that takes a word for a token would count; never 0. */
 uint64_t sim_count_tokens(struct str text);

@@ -20,6 +20,9 @@ export const CHASQUI = path.resolve(ROOT, process.env.CHASQUI ?? 'build/chasqui'
 export const SIM_MODEL = 'sim:latest';
 export const SIM_EMBED_MODEL = 'sim-embed:latest';
 
+/* Length of an answer that num_predict does not end: endless for a test. */
+const MANY_TOKENS = 10_000_000;
+
 /* Where each setting that tests change stands in the configuration file. */
 const SETTINGS = {
     connect: ['timeouts', 'connect'],
@@ -27,7 +30,7 @@ const SETTINGS = {
     firstToken: ['timeouts', 'first_token'],
     betweenTokens: ['timeouts', 'between_tokens'],
     head: ['timeouts', 'head'],
-    drain: ['timeouts', 'drain'],
+    drain: ['drain_timeout'],
     probes: ['connection_pool', 'health_check_interval'],
     poolIdle: ['connection_pool', 'idle_timeout'],
     maxRetries: ['retry', 'max_retries'],
@@ -105,7 +108,7 @@ function parseMetrics(text) {
 
 export class Gateway {
     static async start(owner, options = {}) {
-        const { nodes = [], listen = ['127.0.0.1:0'], settings, keysFile, args = [], env = {} } = options;
+        const { nodes = [], listen = ['127.0.0.1:0'], settings, keysFile, adminKey, args = [], env = {} } = options;
         const all = ['serve', '--admin', '127.0.0.1:0'];
         for (const address of listen)
             all.push('--listen', address);
@@ -116,6 +119,7 @@ export class Gateway {
         if (keysFile)
             all.push('--keys-file', keysFile);
         const gateway = new Gateway();
+        gateway.adminHeaders = adminKey ? { Authorization: `Bearer ${adminKey}` } : {};
         gateway.proc = spawnChasqui(owner, [...all, ...args], env);
         owner.after(() => gateway.stop());
         gateway.address = await listeningOn(gateway.proc, 'http');
@@ -141,19 +145,31 @@ export class Gateway {
         return until(() => this.accessLog.find((line) => line.request_id === requestId), `access line of ${requestId}`);
     }
 
+    admin(where) {
+        return fetch(this.adminUrl + where, { headers: this.adminHeaders });
+    }
+
     async nodes() {
-        const answer = await fetch(`${this.adminUrl}/admin/nodes`);
-        const body = await answer.json();
-        return Array.isArray(body) ? body : body.nodes;
+        const answer = await this.admin('/admin/nodes');
+        if (!answer.ok)
+            throw new Error(`/admin/nodes: ${answer.status} ${await answer.text()}`);
+        return (await answer.json()).nodes;
     }
 
     /** Until @n nodes are up: probes have seen them and know their models. */
-    untilUp(n) {
-        return until(async () => (await this.nodes()).filter((node) => node.state === 'up').length >= n, `${n} nodes up`);
+    async untilUp(n) {
+        let nodes = [];
+        const areUp = async () => {
+            nodes = await this.nodes();
+            return nodes.filter((node) => node.state === 'up').length >= n;
+        };
+        await until(areUp, `${n} nodes up`).catch((error) => {
+            throw new Error(`${error.message}: ${JSON.stringify(nodes)}\n${this.proc.errText.slice(-2_000)}`);
+        });
     }
 
     async metrics() {
-        const answer = await fetch(`${this.adminUrl}/metrics`);
+        const answer = await this.admin('/metrics');
         return parseMetrics(await answer.text());
     }
 
@@ -177,10 +193,10 @@ export class Gateway {
 }
 
 export class Sim {
-    static async start(owner, { port = 0, models, slots, tokenInterval, loadTime, seed = 1, profile, args = [] } = {}) {
+    static async start(owner, { port = 0, models, slots, tokens = MANY_TOKENS, tokenInterval = '1ms', loadTime = '1ms', seed = 1, profile, args = [] } = {}) {
         const all = ['sim', '--listen', `127.0.0.1:${port}`, '--seed', String(seed)];
-        const flags = { '--models': models?.join(','), '--slots': slots, '--token-interval': tokenInterval ?? '1ms',
-                        '--load-time': loadTime ?? '1ms', '--profile': profile };
+        const flags = { '--models': models?.join(','), '--slots': slots, '--tokens': tokens, '--token-interval': tokenInterval,
+                        '--load-time': loadTime, '--profile': profile };
         for (const [flag, value] of Object.entries(flags)) {
             if (value !== undefined)
                 all.push(flag, String(value));

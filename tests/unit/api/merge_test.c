@@ -138,13 +138,13 @@ struct list {
     int n;
 };
 
-static int on_model(void *arg, struct str name, struct str digest)
+static int on_model(void *arg, const struct api_model *model)
 {
     struct list *list = arg;
     size_t len = strlen(list->text);
 
     (void)snprintf(list->text + len, sizeof(list->text) - len, STR_FMT "=" STR_FMT ";",
-                   STR_ARG(name), STR_ARG(digest));
+                   STR_ARG(model->name), STR_ARG(model->digest));
     return ++list->n == list->stop_at ? 77 : 0;
 }
 
