@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "sim/ask.h"
+#include "sim/render.h"
 
 struct fixture {
     struct arena arena;
@@ -54,6 +55,15 @@ static void a_generate_request_is_read(void **state)
     assert_int_equal(a->max_tokens, 5);
     assert_int_equal(a->seed, 3);
     assert_int_equal(a->n_stops, 2);
+}
+
+static void members_behind_a_context_are_read(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(parse(f, SIM_GENERATE, "{\"context\":[1,[2],3],\"prompt\":\"p\"}"), 0);
+    assert_true(f->ask.has_context);
+    assert_true(str_eq(f->ask.prompt, STR("p")));
 }
 
 static void streams_are_the_default_only_in_ollamas_own_api(void **state)
@@ -124,7 +134,7 @@ static void check_rendered(struct fixture *f, enum sim_profile profile, const ch
     struct buf out CLEANUP(buf_fini) = BUF_INIT(4096);
     struct str got_echo;
 
-    assert_int_equal(sim_ask_render(&f->ask, profile, &out, &got_echo), 0);
+    assert_int_equal(sim_render(&f->ask, profile, &out, &got_echo), 0);
     assert_true(str_eq(buf_str(&out), str_of(expected)));
     assert_true(str_eq(got_echo, str_of(echo)));
 }
@@ -172,6 +182,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_generate_request_is_read),
+        TEST(members_behind_a_context_are_read),
         TEST(streams_are_the_default_only_in_ollamas_own_api),
         TEST(members_of_another_dialect_say_nothing),
         TEST(refusals_have_gos_words),
