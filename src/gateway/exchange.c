@@ -112,12 +112,17 @@ void exchange_leave_desk(struct exchange *ex, enum call_outcome outcome)
     gateway_log_news(g, &news);
 }
 
-/* Everything that might still come back is stopped; the sink is not touched. */
-static void stop(struct exchange *ex, enum reason reason)
+/* Everything that might still come back is stopped. */
+static void halt(struct exchange *ex)
 {
     attempt_cancel(&ex->attempt);
     merge_cancel(ex->merge);
     exchange_leave_desk(ex, CALL_CANCELLED);
+}
+
+static void stop(struct exchange *ex, enum reason reason)
+{
+    halt(ex);
     exchange_finish(ex, reason);
 }
 
@@ -145,8 +150,9 @@ void exchange_fail(struct exchange *ex, const struct api_error *error)
 {
     struct buf body = BUF_INIT(8192);
     char fields[160];
-    int n = snprintf(fields, sizeof(fields), STR_FMT "%s", STR_ARG(api_json_field(ex->family)),
-                     error->status == 503 ? "Retry-After: 1\r\n" : "");
+    int n = snprintf(fields, sizeof(fields), STR_FMT "%s%s", STR_ARG(api_json_field(ex->family)),
+                     error->status == 503 ? "Retry-After: 1\r\n" : "",
+                     error->status == 401 ? "WWW-Authenticate: Bearer\r\n" : "");
 
     ex->tl.reason = error->reason;
     /* Without memory the status says it alone. */
@@ -481,7 +487,12 @@ void exchange_abort(struct exchange *ex)
 {
     if (ex->state == EXCHANGE_ENDED)
         return;
-    ex->is_gone = true;
-    ex->sink = &sink_discard;
-    stop(ex, REASON_shutting_down);
+    halt(ex);
+    (void)snprintf(ex->why, sizeof(ex->why), "cut off");
+    if (ex->is_gone)
+        exchange_finish(ex, REASON_client_gone);
+    else if (ex->state == EXCHANGE_RELAYING)
+        relay_break(ex, REASON_shutting_down);
+    else
+        exchange_refuse(ex, REASON_shutting_down, NULL);
 }

@@ -104,7 +104,7 @@ void exchange_room(struct exchange *ex);
 /* The client left; the sink is not used any more. */
 void exchange_leave(struct exchange *ex);
 
-/* The process ends: everything stops. */
+/* The process ends: everything stops, and the client is told. */
 void exchange_abort(struct exchange *ex);
 
 /* For merge.c: the listing is answered, or cannot be. */

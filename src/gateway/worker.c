@@ -134,11 +134,11 @@ int worker_init(struct worker *w, struct gateway *gateway, const int *fds, size_
 /* What the drain time-out cut off ends here, on the loop's own thread. */
 static void close_all(struct worker *w)
 {
-    for (size_t i = 0; i < w->gateway->n_listens; i++)
-        http_server_close(&w->servers[i]);
     list_for_each_safe(it, &w->exchanges)
         exchange_abort(container_of(it, struct exchange, link));
-    for (size_t i = 0; i < desk_n_nodes(&w->gateway->desk); i++)
+    for (size_t i = 0; i < w->gateway->n_listens && w->servers != NULL; i++)
+        http_server_close(&w->servers[i]);
+    for (size_t i = 0; i < desk_n_nodes(&w->gateway->desk) && w->upstreams != NULL; i++)
         upstream_close(&w->upstreams[i]);
     net_timer_fini(&w->loop, &w->drain_timer);
 }

@@ -50,7 +50,7 @@ static void set_port(struct addrinfo *to, uint16_t port)
 static int bind_all(struct addrinfo *to, struct addr *at, size_t n, int *ret_fds)
 {
     size_t i = 0;
-    int fd;
+    int fd = -1;
     int r;
 
     /* SO_REUSEPORT would share a port that another gateway of this user serves: try without it first. */

@@ -278,7 +278,7 @@ test('a client that leaves while streaming frees the slot', async (t) => {
 test('a client that resets while a whole answer is computed frees the slot', async (t) => {
     const { sims: [sim], gateway } = await start(t, { sim: { tokenInterval: '5ms' }, gateway: { settings: { probes: '100ms' } } });
     await post(t, gateway, '/api/generate', WHOLE);
-    await until(async () => (await gateway.nodes())[0].loaded === 1, 'it is known that nothing loads any more');
+    await until(async () => (await gateway.nodes())[0].loaded.length === 1, 'it is known that nothing loads any more');
     const raw = await Raw.connect(t, gateway.port);
     await raw.send(request('POST', '/api/generate', { body: { ...ENDLESS, stream: false } }));
     await sim.untilState((s) => s.active === 1, 'the node is at work');
