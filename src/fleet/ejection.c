@@ -40,6 +40,13 @@ int ejection_feed(struct ejection *e, bool failed, nsec_t now)
     return e->n_consecutive >= MAX_CONSECUTIVE || is_mostly_failing(e, now) ? EJECTION_DUE : 0;
 }
 
+static void forget(struct ejection *e)
+{
+    e->n_consecutive = 0;
+    e->n_seen = 0;
+    e->next = 0;
+}
+
 void ejection_eject(struct ejection *e, nsec_t now, struct rng *rng)
 {
     /* Time spent outside proves nothing: only what came after it counts. */
@@ -55,7 +62,7 @@ void ejection_eject(struct ejection *e, nsec_t now, struct rng *rng)
     e->last_ejected = now;
     if (e->level < MAX_LEVEL)
         e->level++;
-    ejection_reset(e);
+    forget(e);
 }
 
 bool ejection_is_out(const struct ejection *e, nsec_t now)
@@ -63,10 +70,9 @@ bool ejection_is_out(const struct ejection *e, nsec_t now)
     return now < e->until;
 }
 
-void ejection_reset(struct ejection *e)
+void ejection_reset(struct ejection *e, nsec_t now)
 {
-    e->until = 0;
-    e->n_consecutive = 0;
-    e->n_seen = 0;
-    e->next = 0;
+    forget(e);
+    if (e->until > now)
+        e->until = now;
 }

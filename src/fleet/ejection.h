@@ -50,5 +50,5 @@ void ejection_eject(struct ejection *e, nsec_t now, struct rng *rng);
 
 bool ejection_is_out(const struct ejection *e, nsec_t now);
 
-/* Forgets outcomes, after the node came back from being down. An ejection goes on, and the level stays. */
-void ejection_reset(struct ejection *e);
+/* Forgets outcomes and lets it in again: the node came back from being down. The level stays. */
+void ejection_reset(struct ejection *e, nsec_t now);

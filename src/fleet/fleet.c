@@ -206,7 +206,7 @@ enum fleet_news fleet_apply(struct fleet *f, uint16_t index, struct fleet_report
     if (before == NODE_UP)
         return FLEET_NO_NEWS;
     set_state(node, NODE_UP, "", now);
-    ejection_reset(&node->ejection);
+    ejection_reset(&node->ejection, now);
     return FLEET_NODE_UP;
 }
 

@@ -112,6 +112,14 @@ void metrics_gauge_add(struct metrics *m, enum metrics_gauge gauge, int64_t delt
     (void)pthread_mutex_unlock(&m->lock);
 }
 
+void metrics_gauge_move(struct metrics *m, enum metrics_gauge from, enum metrics_gauge to)
+{
+    (void)pthread_mutex_lock(&m->lock);
+    m->gauges[from]--;
+    m->gauges[to]++;
+    (void)pthread_mutex_unlock(&m->lock);
+}
+
 static void add(struct metrics *sum, struct metrics *m)
 {
     (void)pthread_mutex_lock(&m->lock);

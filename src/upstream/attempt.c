@@ -11,11 +11,7 @@ int attempt_start(struct attempt *a, const struct attempt_ops *ops, struct upstr
 
     *a = (struct attempt){.ops = ops, .upstream = u, .request = request};
     if (idle != NULL) {
-        struct upstream_conn *c = container_of(idle, struct upstream_conn, member);
-
-        list_put_back(&u->busy, &c->busy_link);
-        a->connected_at = time_now();
-        conn_send(c, a);
+        conn_reuse(container_of(idle, struct upstream_conn, member), a);
         return 0;
     }
     r = conn_open(u, a);

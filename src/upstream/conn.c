@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/err.h"
+#include "observe/metrics.h"
 
 #define HEAD_MAX          (32 * 1024)
 #define INFORMATIONAL_MAX 16
@@ -20,10 +21,17 @@ static void on_closed(struct net_stream *s)
     free(c);
 }
 
+static void count(const struct upstream *u, enum metrics_gauge gauge, int64_t delta)
+{
+    if (u->metrics != NULL)
+        metrics_gauge_add(u->metrics, gauge, delta);
+}
+
 void conn_close(struct upstream_conn *c)
 {
     if (c->state == CONN_CLOSING)
         return;
+    count(c->upstream, c->member.is_idle ? METRICS_POOL_IDLE : METRICS_POOL_BUSY, -1);
     c->state = CONN_CLOSING;
     pool_leave(&c->upstream->pool, &c->member);
     list_remove(&c->busy_link);
@@ -86,7 +94,7 @@ static void send_body(struct upstream_conn *c, struct str *pieces, size_t n)
     } while (c->body_sent < body.len && net_stream_unsent(&c->stream) == 0);
 }
 
-void conn_send(struct upstream_conn *c, struct attempt *a)
+static void send_request(struct upstream_conn *c, struct attempt *a)
 {
     const struct attempt_request *q = a->request;
     struct upstream *u = c->upstream;
@@ -120,7 +128,7 @@ static void on_connect(struct net_stream *s, int err)
         net_stream_keepalive(s, (unsigned)((keepalive + NSEC_PER_SEC - 1) / NSEC_PER_SEC));
     c->attempt->connected_at = time_now();
     net_stream_read_start(s);
-    conn_send(c, c->attempt);
+    send_request(c, c->attempt);
 }
 
 static void on_room(struct net_stream *s)
@@ -213,6 +221,27 @@ static int hand_over(struct upstream_conn *c, struct str data)
     return r == RECORDS_MORE ? 0 : r;
 }
 
+static void become_idle(struct upstream_conn *c)
+{
+    struct upstream *u = c->upstream;
+
+    if (u->metrics != NULL)
+        metrics_gauge_move(u->metrics, METRICS_POOL_BUSY, METRICS_POOL_IDLE);
+    net_timer_arm(u->loop, &u->sweep, pool_next_expiry(&u->pool));
+}
+
+/* An idle one is busy again. */
+void conn_reuse(struct upstream_conn *c, struct attempt *a)
+{
+    struct upstream *u = c->upstream;
+
+    if (u->metrics != NULL)
+        metrics_gauge_move(u->metrics, METRICS_POOL_IDLE, METRICS_POOL_BUSY);
+    list_put_back(&u->busy, &c->busy_link);
+    a->connected_at = time_now();
+    send_request(c, a);
+}
+
 /* The answer is complete: keep the connection if nothing speaks against it. */
 static void finish(struct upstream_conn *c, bool can_keep)
 {
@@ -236,7 +265,7 @@ static void finish(struct upstream_conn *c, bool can_keep)
     if (!can_keep || pool_put(&c->upstream->pool, &c->member, time_now()) == POOL_FULL)
         conn_close(c);
     else
-        net_timer_arm(c->upstream->loop, &c->upstream->sweep, pool_next_expiry(&c->upstream->pool));
+        become_idle(c);
     a->ops->on_end(a);
 }
 
@@ -325,6 +354,7 @@ int conn_open(struct upstream *u, struct attempt *a)
         net_timer_arm(u->loop, &c->timer, time_now() + u->settings->connect_timeout_ns);
     u->n_conns++;
     pool_join(&u->pool, &c->member);
+    count(u, METRICS_POOL_BUSY, 1);
     list_put_back(&u->busy, &c->busy_link);
     c->attempt = a;
     a->conn = c;

@@ -39,7 +39,7 @@ struct upstream_conn {
 /* A new connection for @a, being opened. Return: 0, -errno. */
 MUST_USE int conn_open(struct upstream *u, struct attempt *a);
 
-/* Sends the request of @a on @c, which is idle or has just been opened. */
-void conn_send(struct upstream_conn *c, struct attempt *a);
+/* Sends the request of @a on @c, which the pool has just given. */
+void conn_reuse(struct upstream_conn *c, struct attempt *a);
 
 void conn_close(struct upstream_conn *c);

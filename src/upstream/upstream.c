@@ -29,13 +29,13 @@ int upstream_init(struct upstream *u, struct net_loop *loop, const struct upstre
 
 void upstream_close(struct upstream *u)
 {
-    struct pool_member *m;
+    struct list *it;
 
     u->is_closing = true;
     net_timer_fini(u->loop, &u->sweep);
-    while ((m = pool_take(&u->pool)) != NULL)
-        conn_close(container_of(m, struct upstream_conn, member));
-    for (struct list *it = list_first(&u->busy); it != NULL; it = list_first(&u->busy)) {
+    while ((it = list_first(&u->pool.idle)) != NULL)
+        conn_close(container_of(it, struct upstream_conn, member.link));
+    while ((it = list_first(&u->busy)) != NULL) {
         struct upstream_conn *c = container_of(it, struct upstream_conn, busy_link);
 
         if (c->attempt != NULL)

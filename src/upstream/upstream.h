@@ -12,6 +12,8 @@
 #include "call/pool.h"
 #include "net/loop.h"
 
+struct metrics;
+
 struct upstream_settings {
     nsec_t connect_timeout_ns;
     nsec_t idle_timeout_ns;

@@ -180,7 +180,7 @@ static void reset_forgets_outcomes_but_not_the_level(void **state)
     ejection_eject(&e, START, &rng);
     until = e.until;
     assert_int_equal(feed(&e, "FF", until), -1);
-    ejection_reset(&e);
+    ejection_reset(&e, until);
     assert_int_equal(feed(&e, "FF", until), -1);
     assert_int_equal(e.until, until);
     ejection_eject(&e, until, &rng);
