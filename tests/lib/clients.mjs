@@ -61,7 +61,7 @@ const openaiCalls = {
     'completion': (c, m) => c.completions.create({ model: m.model, ...COMPLETION }),
     'completion, streamed': async (c, m) => collect(await c.completions.create({ model: m.model, ...COMPLETION, stream: true })),
     'embeddings': (c, m) => c.embeddings.create({ model: m.embedModel, input: ['one', 'two'], encoding_format: 'float' }),
-    'models': async (c) => (await c.models.list()).data,
+    'models': async (c) => ({ data: (await c.models.list()).data }),
 };
 
 const openaiErrors = {

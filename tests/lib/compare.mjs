@@ -10,12 +10,14 @@ const GATEWAYS_OWN = new Set(['node']); /* of an element of /api/ps */
 const UNORDERED_LINES = new Set(['parameters', 'modelfile']); /* PARAMETER lines come in random order */
 const LISTS = new Set(['models', 'data']);
 
-const byName = (a, b) => String(a?.name ?? a?.id ?? '').localeCompare(String(b?.name ?? b?.id ?? ''));
+/* Python's client calls a listed model only `model`; OpenAI's knows an `id`. */
+const nameOf = (item) => item?.name ?? item?.model ?? (item?.object === 'model' ? item.id : undefined);
 
 /* Lists of models have no order worth comparing; other arrays have. */
 function list(key, value) {
-    const isModels = LISTS.has(key) && value.every((item) => item && typeof item === 'object' && ('name' in item || item.object === 'model'));
-    return (isModels ? [...value].sort(byName) : value).map((item) => normal(item));
+    const isModels = LISTS.has(key) && value.every((item) => typeof nameOf(item) === 'string');
+    const sorted = isModels ? [...value].sort((a, b) => nameOf(a).localeCompare(nameOf(b))) : value;
+    return sorted.map(normal);
 }
 
 function field(key, value, inModels) {

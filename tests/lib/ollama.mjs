@@ -17,6 +17,11 @@ export const IS_SELF = path.basename(CHASQUI) === 'self';
 export const TINY = 'tiny:latest'; /* answers that end by themselves */
 export const ENDLESS = 'endless:latest'; /* answers that do not */
 export const PARROT = 'parrot:latest'; /* one token for ever */
+export const MODELS = {
+    [TINY]: {},
+    [ENDLESS]: { eosBias: -60, seed: 2 },
+    [PARROT]: { eosBias: -60, gain: 0 },
+};
 
 const TEMPLATE = '{{ range .Messages }}{{ .Role }} {{ .Content }} {{ end }}';
 /* One thread: with more, tiny models on busy cores take 100 ms a token. */
@@ -50,7 +55,7 @@ export async function createModel(owner, url, name, { seed = 1, eosBias = -6, ga
 }
 
 export class OllamaNode {
-    static async start(owner, real, models = { [TINY]: {}, [ENDLESS]: { eosBias: -60, seed: 2 }, [PARROT]: { eosBias: -60, gain: 0 } }) {
+    static async start(owner, real, models = MODELS) {
         const node = new OllamaNode();
         if (real.url)
             node.url = real.url;
