@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "fleet/fleet.h"
+
+#define S       NSEC_PER_SEC
+#define START   (5000 * S)
+#define N_NODES 4
+#define X       STR("x:latest")
+#define Y       STR("y:latest")
+
+static const struct str names[N_NODES] = {STR_INIT("a"), STR_INIT("b"), STR_INIT("c"), STR_INIT("d")};
+
+/* Four nodes, nothing known of them. */
+static int setup(void **state)
+{
+    static struct fleet f;
+    static struct url urls[N_NODES];
+
+    *state = &f;
+    return fleet_init(&f, names, urls, N_NODES, 1);
+}
+
+static int teardown(void **state)
+{
+    fleet_fini(*state);
+    return 0;
+}
+
+static uint64_t hash_of(const struct fleet *f, struct str key)
+{
+    return hash_bytes(f->hash_key, key);
+}
+
+static struct fleet_ask ask_for(const struct fleet *f, struct str key)
+{
+    return (struct fleet_ask){.key = key, .hash = hash_of(f, key)};
+}
+
+static void put(const struct fleet *f, struct models *m, struct str key)
+{
+    assert_int_equal(models_put(m, key, hash_of(f, key)), 0);
+}
+
+/* A probe of @index succeeds: it has @key, or nothing when that is empty. */
+static enum fleet_news come_up(struct fleet *f, uint16_t index, struct str key, nsec_t now)
+{
+    struct fleet_report report = {.is_ok = true, .version = "0.11.4"};
+    enum fleet_news news;
+
+    if (key.len > 0)
+        put(f, &report.models, key);
+    news = fleet_apply(f, index, &report, now);
+    models_fini(&report.models);
+    models_fini(&report.listed);
+    models_fini(&report.resident);
+    return news;
+}
+
+static enum fleet_news go_down(struct fleet *f, uint16_t index, nsec_t now)
+{
+    struct fleet_report report = {.why = "connection refused"};
+
+    return fleet_apply(f, index, &report, now);
+}
+
+static void all_up(struct fleet *f)
+{
+    for (uint16_t i = 0; i < N_NODES; i++)
+        assert_int_equal(come_up(f, i, X, START), FLEET_NODE_UP);
+}
+
+static uint16_t pick(struct fleet *f, const struct fleet_ask *ask, nsec_t now)
+{
+    uint16_t index = FLEET_NO_INDEX;
+
+    assert_int_equal(fleet_pick(f, ask, now, &index), 0);
+    assert_true(index < N_NODES);
+    return index;
+}
+
+static enum fleet_news leave(struct fleet *f, uint16_t index, enum call_outcome what, nsec_t granted_at, nsec_t now)
+{
+    const struct fleet_outcome outcome = {.what = what, .granted_at = granted_at, .now = now, .why = "because"};
+
+    return fleet_leave(f, index, &outcome);
+}
+
+/* @n attempts on @index end in @what, one each second, the first at @from. Return: the news of the last. */
+static enum fleet_news blame(struct fleet *f, uint16_t index, enum call_outcome what, unsigned n, nsec_t from)
+{
+    enum fleet_news news = FLEET_NO_NEWS;
+
+    for (unsigned i = 0; i < n; i++) {
+        f->nodes[index].in_flight++;
+        news = leave(f, index, what, from + i * S, from + i * S);
+    }
+    return news;
+}
+
+static void nobody_is_picked_before_a_probe(void **state)
+{
+    struct fleet *f = *state;
+    const struct fleet_ask any = {0};
+    uint16_t index;
+
+    assert_int_equal(fleet_pick(f, &any, START, &index), FLEET_NO_NODE);
+}
+
+static void a_model_that_nobody_has_is_told_from_one_that_is_down(void **state)
+{
+    struct fleet *f = *state;
+    const struct fleet_ask x = ask_for(f, X);
+    const struct fleet_ask y = ask_for(f, Y);
+    uint16_t index;
+
+    (void)come_up(f, 0, X, START);
+    assert_int_equal(pick(f, &x, START), 0);
+    assert_int_equal(fleet_pick(f, &y, START, &index), FLEET_NO_MODEL);
+    assert_int_equal(go_down(f, 0, START), FLEET_NODE_DOWN);
+    assert_int_equal(fleet_pick(f, &x, START, &index), FLEET_NO_NODE);
+    assert_true(fleet_knows_model(f, X, hash_of(f, X)));
+    assert_false(fleet_knows_model(f, Y, hash_of(f, Y)));
+}
+
+static void only_a_node_with_the_model_is_picked(void **state)
+{
+    struct fleet *f = *state;
+    const struct fleet_ask y = ask_for(f, Y);
+
+    for (uint16_t i = 0; i < N_NODES; i++)
+        (void)come_up(f, i, i == 2 ? Y : X, START);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(pick(f, &y, START), 2);
+}
+
+static void the_least_busy_is_picked(void **state)
+{
+    struct fleet *f = *state;
+    const struct fleet_ask x = ask_for(f, X);
+
+    all_up(f);
+    for (uint16_t i = 0; i < N_NODES; i++)
+        f->nodes[i].in_flight = i == 3 ? 1 : 2;
+    assert_int_equal(pick(f, &x, START), 3);
+    assert_int_equal(f->nodes[3].in_flight, 2);
+}
+
+static void equals_take_turns(void **state)
+{
+    struct fleet *f = *state;
+    const struct fleet_ask x = ask_for(f, X);
+    unsigned n[N_NODES] = {0};
+
+    all_up(f);
+    for (int i = 0; i < 40; i++) {
+        uint16_t index = pick(f, &x, START);
+
+        n[index]++;
+        assert_int_equal(leave(f, index, CALL_OK, START, START), FLEET_NO_NEWS);
+    }
+    for (int i = 0; i < N_NODES; i++)
+        assert_int_equal(n[i], 10);
+}
+
+static void a_node_that_was_tried_is_picked_only_when_no_other_is_left(void **state)
+{
+    struct fleet *f = *state;
+    struct fleet_ask x = ask_for(f, X);
+    bool was_picked[N_NODES] = {false};
+
+    all_up(f);
+    for (int i = 0; i < N_NODES; i++) {
+        uint16_t index = pick(f, &x, START);
+
+        assert_false(was_picked[index]);
+        was_picked[index] = true;
+        x.tried[x.n_tried++] = index;
+    }
+    (void)pick(f, &x, START);
+}
+
+static void an_ejected_node_is_the_last_resort(void **state)
+{
+    struct fleet *f = *state;
+    struct fleet_ask x = ask_for(f, X);
+
+    all_up(f);
+    assert_int_equal(blame(f, 1, CALL_RESET, 3, START), FLEET_NODE_EJECTED);
+    for (uint16_t i = 0; i < N_NODES; i++) {
+        f->nodes[i].in_flight = i == 1 ? 0 : 9;
+        if (i != 1)
+            x.tried[x.n_tried++] = i;
+    }
+    assert_int_not_equal(pick(f, &x, START + 2 * S), 1);
+    for (uint16_t i = 0; i < N_NODES; i++)
+        if (i != 1)
+            (void)go_down(f, i, START + 2 * S);
+    assert_int_equal(pick(f, &x, START + 2 * S), 1);
+}
+
+static void at_most_half_of_the_nodes_that_are_up_are_ejected(void **state)
+{
+    static const struct {
+        uint16_t n_up;
+        unsigned n_ejected;
+    } rows[] = {{1, 0}, {2, 1}, {3, 1}, {4, 2}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        unsigned n = 0;
+        void *own = NULL;
+        struct fleet *f;
+
+        assert_int_equal(setup(&own), 0);
+        f = own;
+        for (uint16_t k = 0; k < rows[i].n_up; k++)
+            (void)come_up(f, k, X, START);
+        for (uint16_t k = 0; k < rows[i].n_up; k++)
+            n += blame(f, k, CALL_STATUS_500, 3, START - 2 * S) == FLEET_NODE_EJECTED;
+        assert_int_equal(n, rows[i].n_ejected);
+        fleet_fini(f);
+    }
+}
+
+static void only_failures_of_the_node_eject(void **state)
+{
+    static const enum call_outcome harmless[] = {
+        CALL_OK, CALL_STALE_CONNECTION, CALL_OVERLOAD, CALL_CALLER_FAULT, CALL_DEADLINE, CALL_CANCELLED,
+    };
+    static const enum call_outcome failures[] = {
+        CALL_RESET, CALL_STATUS_500, CALL_STATUS_502_504, CALL_BROKEN_ANSWER,
+    };
+    struct fleet *f = *state;
+
+    all_up(f);
+    for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
+        assert_int_equal(blame(f, 0, harmless[i], 20, START), FLEET_NO_NEWS);
+    for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
+        nsec_t from = START + ((nsec_t)i + 1) * 1000 * S;
+
+        assert_int_equal(blame(f, 0, failures[i], 2, from), FLEET_NO_NEWS);
+        assert_int_equal(blame(f, 0, failures[i], 1, from + 2 * S), FLEET_NODE_EJECTED);
+    }
+}
+
+static void connections_cut_by_one_death_count_once(void **state)
+{
+    struct fleet *f = *state;
+
+    all_up(f);
+    f->nodes[0].in_flight = 20;
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(leave(f, 0, CALL_RESET, START, START + 5 * S), FLEET_NO_NEWS);
+    assert_int_equal(f->nodes[0].in_flight, 0);
+}
+
+static void one_death_is_charged_once(void **state)
+{
+    struct fleet *f = *state;
+    const struct fleet_outcome cut = {.what = CALL_RESET, .granted_at = START, .now = START + S, .why = ""};
+    const struct fleet_outcome next = {.what = CALL_RESET, .granted_at = START + 2 * S, .now = START + 3 * S, .why = ""};
+    const struct fleet_outcome bad = {.what = CALL_STATUS_500, .granted_at = START, .now = START + S, .why = ""};
+
+    assert_true(fleet_charge(f, 0, &cut));
+    assert_false(fleet_charge(f, 0, &cut));
+    assert_true(fleet_charge(f, 1, &cut));
+    assert_true(fleet_charge(f, 0, &next));
+    assert_true(fleet_charge(f, 0, &bad));
+    assert_true(fleet_charge(f, 0, &bad));
+}
+
+static void a_refused_connection_takes_a_node_down_until_a_probe_succeeds(void **state)
+{
+    struct fleet *f = *state;
+    const struct fleet_ask x = ask_for(f, X);
+    uint16_t index;
+
+    (void)come_up(f, 0, X, START);
+    put(f, &f->nodes[0].resident, X);
+    assert_int_equal(pick(f, &x, START), 0);
+    assert_int_equal(pick(f, &x, START), 0);
+    assert_int_equal(leave(f, 0, CALL_CONNECT_FAILED, START, START + S), FLEET_NODE_DOWN);
+    assert_string_equal(f->nodes[0].why, "because");
+    assert_false(models_has(&f->nodes[0].resident, X, x.hash));
+    assert_int_equal(leave(f, 0, CALL_CONNECT_FAILED, START, START + S), FLEET_NO_NEWS);
+    assert_int_equal(fleet_pick(f, &x, START + 1000 * S, &index), FLEET_NO_NODE);
+    assert_int_equal(come_up(f, 0, X, START + 1000 * S), FLEET_NODE_UP);
+    assert_int_equal(pick(f, &x, START + 1000 * S), 0);
+}
+
+static void an_old_refusal_does_not_take_down_a_node_that_came_back(void **state)
+{
+    struct fleet *f = *state;
+
+    (void)come_up(f, 0, X, START);
+    (void)go_down(f, 0, START + S);
+    (void)come_up(f, 0, X, START + 3 * S);
+    f->nodes[0].in_flight = 1;
+    assert_int_equal(leave(f, 0, CALL_CONNECT_FAILED, START + 2 * S, START + 4 * S), FLEET_NO_NEWS);
+    assert_int_equal(f->nodes[0].state, NODE_UP);
+}
+
+static void news_are_told_once(void **state)
+{
+    struct fleet *f = *state;
+
+    assert_int_equal(come_up(f, 0, X, START), FLEET_NODE_UP);
+    assert_int_equal(come_up(f, 0, X, START), FLEET_NO_NEWS);
+    assert_int_equal(go_down(f, 0, START), FLEET_NODE_DOWN);
+    assert_int_equal(go_down(f, 0, START), FLEET_NO_NEWS);
+    assert_int_equal(fleet_n_up(f), 0);
+}
+
+static void what_has_answered_stays_loaded_as_long_as_it_is_listed(void **state)
+{
+    struct fleet *f = *state;
+    const uint64_t hash = hash_of(f, X);
+    struct fleet_report report = {.is_ok = true};
+
+    (void)come_up(f, 0, X, START);
+    fleet_mark_resident(f, 0, X, hash);
+    put(f, &report.listed, X);
+    (void)fleet_apply(f, 0, &report, START);
+    assert_true(models_has(&f->nodes[0].resident, X, hash));
+    models_fini(&report.models);
+    models_fini(&report.listed);
+    models_fini(&report.resident);
+    (void)come_up(f, 0, X, START);
+    assert_false(models_has(&f->nodes[0].resident, X, hash));
+}
+
+static void another_idle_node_is_one_that_could_begin_at_once(void **state)
+{
+    struct fleet *f = *state;
+    struct fleet_ask x = ask_for(f, X);
+
+    (void)come_up(f, 0, X, START);
+    assert_false(fleet_has_idle_other(f, &x, 0, START));
+    (void)come_up(f, 1, Y, START);
+    assert_false(fleet_has_idle_other(f, &x, 0, START)); /* has another model */
+    (void)come_up(f, 2, X, START);
+    assert_true(fleet_has_idle_other(f, &x, 0, START));
+    f->nodes[2].in_flight = 1;
+    assert_false(fleet_has_idle_other(f, &x, 0, START));
+    f->nodes[2].in_flight = 0;
+    x.tried[x.n_tried++] = 2;
+    assert_false(fleet_has_idle_other(f, &x, 0, START));
+}
+
+static void the_lowest_version_that_is_up_is_what_clients_may_count_on(void **state)
+{
+    struct fleet *f = *state;
+
+    assert_string_equal(fleet_lowest_version(f), "");
+    all_up(f);
+    (void)snprintf(f->nodes[1].version, sizeof(f->nodes[1].version), "0.9.12");
+    (void)snprintf(f->nodes[2].version, sizeof(f->nodes[2].version), "0.9.2");
+    assert_string_equal(fleet_lowest_version(f), "0.9.2");
+    (void)go_down(f, 2, START);
+    assert_string_equal(fleet_lowest_version(f), "0.9.12");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(nobody_is_picked_before_a_probe),
+        TEST(a_model_that_nobody_has_is_told_from_one_that_is_down),
+        TEST(only_a_node_with_the_model_is_picked),
+        TEST(the_least_busy_is_picked),
+        TEST(equals_take_turns),
+        TEST(a_node_that_was_tried_is_picked_only_when_no_other_is_left),
+        TEST(an_ejected_node_is_the_last_resort),
+        TEST(only_failures_of_the_node_eject),
+        TEST(connections_cut_by_one_death_count_once),
+        TEST(one_death_is_charged_once),
+        TEST(a_refused_connection_takes_a_node_down_until_a_probe_succeeds),
+        TEST(an_old_refusal_does_not_take_down_a_node_that_came_back),
+        TEST(news_are_told_once),
+        TEST(what_has_answered_stays_loaded_as_long_as_it_is_listed),
+        TEST(another_idle_node_is_one_that_could_begin_at_once),
+        TEST(the_lowest_version_that_is_up_is_what_clients_may_count_on),
+        cmocka_unit_test(at_most_half_of_the_nodes_that_are_up_are_ejected),
+    };
+
+    return cmocka_run_group_tests_name("fleet/fleet", tests, NULL, NULL);
+}
