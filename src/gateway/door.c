@@ -125,6 +125,16 @@ static enum reason authenticate(struct door_conn *d, const struct h1_head *head,
     return (key->scopes & (KEY_USE | KEY_ADMIN)) != 0 ? REASON_none : REASON_forbidden;
 }
 
+/* Browsers send one Origin; a second could be what a page wants us to overlook. */
+static bool has_two_origins(const struct h1_head *head)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < head->n_fields; i++)
+        n += str_eq_nocase(head->fields[i].name, STR("origin"));
+    return n > 1;
+}
+
 /* A page of another origin is refused; one of an allowed origin may read the answer. */
 static enum reason check_origin(struct door_conn *d, const struct h1_head *head, struct str origin)
 {
@@ -136,7 +146,7 @@ static enum reason check_origin(struct door_conn *d, const struct h1_head *head,
         return REASON_forbidden;
     if (origin.s == NULL)
         return REASON_none;
-    if (!guard_allows_origin(&g->guard, origin))
+    if (has_two_origins(head) || !guard_allows_origin(&g->guard, origin))
         return REASON_forbidden;
     at = origin.len > ORIGIN_MAX ? NULL : arena_alloc(arena, origin.len + 128);
     if (at == NULL)

@@ -64,6 +64,11 @@ void worker_stop(struct worker *w)
     net_mail_post(&w->loop, &w->stop_mail);
 }
 
+static void on_pool(struct upstream *u, int idle_delta, int busy_delta)
+{
+    metrics_pool(container_of(u->loop, struct worker, loop)->metrics, idle_delta, busy_delta);
+}
+
 static int init_upstreams(struct worker *w)
 {
     struct gateway *g = w->gateway;
@@ -77,7 +82,7 @@ static int init_upstreams(struct worker *w)
 
         if (r < 0)
             return r;
-        w->upstreams[i].metrics = w->metrics;
+        w->upstreams[i].on_pool = on_pool;
     }
     return 0;
 }

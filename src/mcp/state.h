@@ -72,6 +72,9 @@ void mcp_session_die(struct mcp_session *s, unsigned code, int err); /* close wi
 void mcp_session_flush(struct mcp_session *s, nsec_t now);
 void mcp_session_drain(struct mcp_session *s, nsec_t now);           /* FLUSH once nothing is left */
 bool mcp_session_is_open(const struct mcp_session *s);
+/* Queues an ERROR that must not be lost: without memory the session dies. */
+void mcp_session_answer_error(struct mcp_session *s, uint32_t seq, const struct mcp_ext *ext,
+                              const struct mcp_error *error, nsec_t now);
 /* Takes one from the abuse bucket. When it is empty the session fails. */
 void mcp_session_abuse(struct mcp_session *s, nsec_t now);
 /* A frame for an id without a call: late, or never opened, which is an error. */
@@ -83,15 +86,17 @@ struct mcp_call *mcp_calls_add(struct mcp_session *s, uint32_t seq); /* NULL wit
 void mcp_calls_unlist(struct mcp_session *s, struct mcp_call *call, nsec_t now); /* the id is free */
 void mcp_calls_drop(struct mcp_session *s, struct mcp_call *call);   /* frees it, unless somebody has it */
 void mcp_calls_wake(struct mcp_session *s, struct mcp_call *call, unsigned wakes);
+/* Client: on_end will tell it, if the application still has the handle. */
 void mcp_calls_end(struct mcp_session *s, struct mcp_call *call, unsigned code, unsigned flags, const char *text);
-void mcp_calls_end_all(struct mcp_session *s, unsigned code, unsigned flags, const char *text);
-void mcp_calls_tell(struct mcp_session *s, nsec_t now);
+void mcp_calls_end_all(struct mcp_session *s, unsigned code, unsigned flags, nsec_t now);
+void mcp_calls_tell(struct mcp_session *s);
+void mcp_calls_shrink(struct mcp_session *s); /* an idle session keeps no table */
 void mcp_calls_set_due(struct mcp_session *s, struct mcp_call *call, nsec_t due);
 void mcp_calls_note_newest(struct mcp_session *s, uint32_t seq);
 void mcp_calls_fini(struct mcp_session *s);
-/* Whether an earlier call of its lane is in the table, begun or not. */
-struct mcp_call *mcp_calls_lane_before(const struct mcp_session *s, const struct mcp_call *call);
-struct mcp_call *mcp_calls_lane_after(const struct mcp_session *s, const struct mcp_call *call);
+/* Server: no earlier call of its lane is open. Client: none waits for its first frame. */
+bool mcp_calls_is_first_in_lane(const struct mcp_session *s, const struct mcp_call *call);
+void mcp_calls_lane_moved(struct mcp_session *s, uint16_t lane); /* its first call may go now */
 
 /* receive.c */
 /* Verdict on a message: 0, or the code of a call error, with its text. */
@@ -141,12 +146,11 @@ void mcp_out_free(struct mcp_session *s, struct mcp_out *o); /* now, or when it 
 void mcp_out_push(struct mcp_session *s, struct mcp_call *call, struct mcp_out *o);
 struct mcp_out *mcp_out_pop(struct mcp_session *s, struct mcp_call *call);
 void mcp_out_drop(struct mcp_session *s, struct mcp_call *call); /* all that waits */
-/* Queues a control frame, body to be filled in by the caller before output. NULL: the session is DEAD. */
+/* Queues a control frame, its body to be filled in by the caller. NULL without memory. */
 struct mcp_out *mcp_out_control(struct mcp_session *s, unsigned type, uint32_t seq, size_t body_len);
 struct mcp_out *mcp_out_new_error(struct mcp_session *s, uint32_t seq, const struct mcp_ext *ext,
                                   const struct mcp_error *error);
 void mcp_out_put_control(struct mcp_session *s, struct mcp_out *o);
-void mcp_out_error(struct mcp_session *s, uint32_t seq, const struct mcp_error *error);
 void mcp_out_drop_control(struct mcp_session *s);
 
 /* sched.c */

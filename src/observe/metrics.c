@@ -112,11 +112,11 @@ void metrics_gauge_add(struct metrics *m, enum metrics_gauge gauge, int64_t delt
     (void)pthread_mutex_unlock(&m->lock);
 }
 
-void metrics_gauge_move(struct metrics *m, enum metrics_gauge from, enum metrics_gauge to)
+void metrics_pool(struct metrics *m, int idle_delta, int busy_delta)
 {
     (void)pthread_mutex_lock(&m->lock);
-    m->gauges[from]--;
-    m->gauges[to]++;
+    m->gauges[METRICS_POOL_IDLE] += idle_delta;
+    m->gauges[METRICS_POOL_BUSY] += busy_delta;
     (void)pthread_mutex_unlock(&m->lock);
 }
 

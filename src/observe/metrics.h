@@ -44,8 +44,8 @@ enum metrics_gauge {
 
 void metrics_gauge_add(struct metrics *m, enum metrics_gauge gauge, int64_t delta);
 
-/* One thing leaves @from and joins @to. */
-void metrics_gauge_move(struct metrics *m, enum metrics_gauge from, enum metrics_gauge to);
+/* Connections to nodes became idle or busy, came or went. */
+void metrics_pool(struct metrics *m, int idle_delta, int busy_delta);
 
 /* Appends the sum of @n structs. Each family has HELP and TYPE. Return: 0, -ENOBUFS, -ENOMEM. */
 MUST_USE int metrics_print(struct metrics *const *all, size_t n, struct buf *out);

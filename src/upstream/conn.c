@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "base/err.h"
-#include "observe/metrics.h"
 
 #define HEAD_MAX          (32 * 1024)
 #define INFORMATIONAL_MAX 16
@@ -21,17 +20,17 @@ static void on_closed(struct net_stream *s)
     free(c);
 }
 
-static void count(const struct upstream *u, enum metrics_gauge gauge, int64_t delta)
+static void count(struct upstream *u, int idle_delta, int busy_delta)
 {
-    if (u->metrics != NULL)
-        metrics_gauge_add(u->metrics, gauge, delta);
+    if (u->on_pool != NULL)
+        u->on_pool(u, idle_delta, busy_delta);
 }
 
 void conn_close(struct upstream_conn *c)
 {
     if (c->state == CONN_CLOSING)
         return;
-    count(c->upstream, c->member.is_idle ? METRICS_POOL_IDLE : METRICS_POOL_BUSY, -1);
+    count(c->upstream, c->member.is_idle ? -1 : 0, c->member.is_idle ? 0 : -1);
     c->state = CONN_CLOSING;
     pool_leave(&c->upstream->pool, &c->member);
     list_remove(&c->busy_link);
@@ -225,8 +224,7 @@ static void become_idle(struct upstream_conn *c)
 {
     struct upstream *u = c->upstream;
 
-    if (u->metrics != NULL)
-        metrics_gauge_move(u->metrics, METRICS_POOL_BUSY, METRICS_POOL_IDLE);
+    count(u, 1, -1);
     net_timer_arm(u->loop, &u->sweep, pool_next_expiry(&u->pool));
 }
 
@@ -235,8 +233,7 @@ void conn_reuse(struct upstream_conn *c, struct attempt *a)
 {
     struct upstream *u = c->upstream;
 
-    if (u->metrics != NULL)
-        metrics_gauge_move(u->metrics, METRICS_POOL_IDLE, METRICS_POOL_BUSY);
+    count(u, -1, 1);
     list_put_back(&u->busy, &c->busy_link);
     a->connected_at = time_now();
     send_request(c, a);
@@ -354,7 +351,7 @@ int conn_open(struct upstream *u, struct attempt *a)
         net_timer_arm(u->loop, &c->timer, time_now() + u->settings->connect_timeout_ns);
     u->n_conns++;
     pool_join(&u->pool, &c->member);
-    count(u, METRICS_POOL_BUSY, 1);
+    count(u, 0, 1);
     list_put_back(&u->busy, &c->busy_link);
     c->attempt = a;
     a->conn = c;

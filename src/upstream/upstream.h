@@ -12,7 +12,10 @@
 #include "call/pool.h"
 #include "net/loop.h"
 
-struct metrics;
+struct upstream;
+
+/* Connections became idle or busy, came or went. NULL: nobody counts. */
+typedef void upstream_pool_fn(struct upstream *u, int idle_delta, int busy_delta);
 
 struct upstream_settings {
     nsec_t connect_timeout_ns;
@@ -29,7 +32,7 @@ struct upstream {
     char host_field[280];         /* value of Host */
     size_t host_field_len;
     struct pool pool;
-    struct metrics *metrics;      /* of the loop: pool gauges; NULL: not counted */
+    upstream_pool_fn *on_pool;
     struct net_timer sweep;       /* closes what has been idle too long */
     struct list busy;             /* connections that carry an attempt or are being opened */
     unsigned n_conns;             /* all, the closing ones included */

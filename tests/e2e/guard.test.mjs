@@ -89,6 +89,11 @@ test('a preflight of a foreign page gets 403', async (t) => {
     assert.equal(answer.get('access-control-allow-origin'), undefined);
 });
 
+test('a second Origin does not hide behind a friendly one', async (t) => {
+    const bytes = request('GET', '/api/version', { fields: { Origin: 'http://localhost' } }).replace('\r\n\r\n', '\r\nOrigin: http://evil.example\r\n\r\n');
+    assert.equal((await exchange(t, gateway.port, bytes)).status, 403);
+});
+
 /* Hosts on a loopback listener */
 
 for (const host of ['evil.example', 'evil.example:11435', 'localhost.evil.example', '8.8.8.8', '127.0.0.1.evil.example']) {
