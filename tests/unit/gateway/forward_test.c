@@ -111,7 +111,8 @@ static void there_is_room_for_the_longest_length_behind_the_fields(void **state)
     (void)state;
     prepare(&ex, REQUEST("A: 1\r\n"), 0);
     end = (char *)(uintptr_t)ex.request.fields.s + ex.request.fields.len;
-    memset(end, 'x', EXCHANGE_LENGTH_FIELD_MAX); /* a sanitizer sees it when there is not */
+    memset(end, 'x', EXCHANGE_LENGTH_FIELD_MAX);
+    assert_str(ex.request.target, "/api/chat"); /* lies behind it */
     arena_fini(&ex.arena);
 }
 
