@@ -7,15 +7,11 @@ int attempt_start(struct attempt *a, const struct attempt_ops *ops, struct upstr
                   const struct attempt_request *request, bool is_fresh)
 {
     struct pool_member *idle = is_fresh ? NULL : pool_take(&u->pool);
-    int r;
 
     *a = (struct attempt){.ops = ops, .upstream = u, .request = request};
-    if (idle != NULL) {
-        conn_reuse(container_of(idle, struct upstream_conn, member), a);
-        return 0;
-    }
-    r = conn_open(u, a);
-    return r;
+    if (idle != NULL)
+        return conn_reuse(container_of(idle, struct upstream_conn, member), a);
+    return conn_open(u, a);
 }
 
 void attempt_cancel(struct attempt *a)

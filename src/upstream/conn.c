@@ -78,22 +78,21 @@ static void on_opening_timeout(struct net_timer *timer)
 }
 
 /* Sends as much of the body as keeps the copied rest small. */
-static void send_body(struct upstream_conn *c, struct str *pieces, size_t n)
+static int send_body(struct upstream_conn *c, struct str *pieces, size_t n)
 {
     const struct str body = c->attempt->request->body;
 
     do {
         pieces[n++] = str_head(str_from(body, c->body_sent), BODY_PIECE_BYTES);
         c->body_sent += pieces[n - 1].len;
-        if (net_stream_write(&c->stream, pieces, n) < 0) {
-            fail(c, CALL_RESET, -ENOMEM);
-            return;
-        }
+        if (net_stream_write(&c->stream, pieces, n) < 0)
+            return -ENOMEM;
         n = 0;
     } while (c->body_sent < body.len && net_stream_unsent(&c->stream) == 0);
+    return 0;
 }
 
-static void send_request(struct upstream_conn *c, struct attempt *a)
+static int send_request(struct upstream_conn *c, struct attempt *a)
 {
     const struct attempt_request *q = a->request;
     struct upstream *u = c->upstream;
@@ -110,7 +109,7 @@ static void send_request(struct upstream_conn *c, struct attempt *a)
     c->n_informational = 0;
     c->is_last = false;
     a->sent_at = time_now();
-    send_body(c, pieces, 9);
+    return send_body(c, pieces, 9);
 }
 
 static void on_connect(struct net_stream *s, int err)
@@ -127,7 +126,8 @@ static void on_connect(struct net_stream *s, int err)
         net_stream_keepalive(s, (unsigned)((keepalive + NSEC_PER_SEC - 1) / NSEC_PER_SEC));
     c->attempt->connected_at = time_now();
     net_stream_read_start(s);
-    send_request(c, c->attempt);
+    if (send_request(c, c->attempt) < 0)
+        fail(c, CALL_RESET, -ENOMEM);
 }
 
 static void on_room(struct net_stream *s)
@@ -135,8 +135,8 @@ static void on_room(struct net_stream *s)
     struct upstream_conn *c = container_of(s, struct upstream_conn, stream);
     struct str pieces[1];
 
-    if (c->attempt != NULL && c->body_sent < c->attempt->request->body.len)
-        send_body(c, pieces, 0);
+    if (c->attempt != NULL && c->body_sent < c->attempt->request->body.len && send_body(c, pieces, 0) < 0)
+        fail(c, CALL_RESET, -ENOMEM);
 }
 
 static void choose_form(struct attempt *a, const struct h1_head *head)
@@ -229,14 +229,20 @@ static void become_idle(struct upstream_conn *c)
 }
 
 /* An idle one is busy again. */
-void conn_reuse(struct upstream_conn *c, struct attempt *a)
+int conn_reuse(struct upstream_conn *c, struct attempt *a)
 {
     struct upstream *u = c->upstream;
+    int r;
 
     count(u, -1, 1);
     list_put_back(&u->busy, &c->busy_link);
     a->connected_at = time_now();
-    send_request(c, a);
+    r = send_request(c, a);
+    if (r < 0) {
+        (void)detach(c);
+        conn_close(c);
+    }
+    return r;
 }
 
 /* The answer is complete: keep the connection if nothing speaks against it. */

@@ -40,6 +40,6 @@ struct upstream_conn {
 MUST_USE int conn_open(struct upstream *u, struct attempt *a);
 
 /* Sends the request of @a on @c, which the pool has just given. */
-void conn_reuse(struct upstream_conn *c, struct attempt *a);
+MUST_USE int conn_reuse(struct upstream_conn *c, struct attempt *a);
 
 void conn_close(struct upstream_conn *c);
