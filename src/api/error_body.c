@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/error_body.h"
 
+#include "base/err.h"
+
+#include "json/reader.h"
 #include "json/writer.h"
 
 struct type_row {
@@ -160,4 +163,36 @@ int api_put_no_model_text(struct buf *out, const struct api_route *route, struct
     if (rc < 0)
         out->len = start;
     return rc;
+}
+
+/* Goes to the value of the member @name of the object that was just entered. Return: 0 and *ret is its first token; -EX_JSON_*. */
+static int find_member(struct json_reader *r, struct str name, struct json_token *ret)
+{
+    int rc;
+
+    while ((rc = json_next(r, ret)) == 0 && ret->type == JSON_KEY) {
+        if (json_key_is(ret, name))
+            return json_next(r, ret);
+        rc = json_skip(r, NULL);
+        if (rc < 0)
+            return rc;
+    }
+    return rc < 0 ? rc : -EX_JSON_SYNTAX;
+}
+
+int api_read_error(struct str body, struct buf *out)
+{
+    struct json_reader r;
+    struct json_token t;
+    int rc;
+
+    json_reader_init(&r, body);
+    rc = json_next(&r, &t);
+    if (rc == 0 && t.type == JSON_OBJECT_BEGIN)
+        rc = find_member(&r, STR("error"), &t);
+    if (rc == 0 && t.type == JSON_OBJECT_BEGIN)
+        rc = find_member(&r, STR("message"), &t);
+    if (rc < 0)
+        return rc;
+    return t.type == JSON_STRING ? json_decode(&t, out) : -EX_JSON_SYNTAX;
 }

@@ -30,6 +30,9 @@ static inline struct str api_json_field(enum api_family family)
  * Return: 0, -ENOBUFS, -ENOMEM. */
 MUST_USE int api_put_error(struct buf *out, enum api_family family, const struct api_error *error);
 
+/* The text of an error in any of the three shapes, appended to @out decoded. Return: 0; -EX_JSON_SYNTAX it is none; -ENOBUFS, -ENOMEM. */
+MUST_USE int api_read_error(struct str body, struct buf *out);
+
 /* Appends an error record for a stream that has begun: an NDJSON line, or an SSE event in the family's form (for
  * ROUTE_V1_RESPONSES: event response.failed; ROUTE_V1_MESSAGES: event error). Return: as above. */
 MUST_USE int api_put_error_record(struct buf *out, const struct api_route *route, bool is_sse, const struct api_error *error);

@@ -87,6 +87,7 @@ static int load(struct serve *s, int argc, char **argv, struct buf *errors)
         r = settings_load_yaml(&s->settings, s->own.config, errors);
     if (r == 0)
         r = default_node(s, errors);
+    s->gateway.is_mcp_default = settings_origin(&s->settings, "listen.mcp") == SETTING_FROM_DEFAULT;
     s->gateway.retry.max_retries = (unsigned)s->gateway.retry_max;
     return r;
 }

@@ -327,34 +327,9 @@ static int on_body(struct http_conn *c, struct str bytes)
     return HTTP_CONN_REFUSED;
 }
 
-static void answer_local(struct door_conn *d)
-{
-    const struct gateway *g = worker_of(&d->http)->gateway;
-    char version[64];
-    char body[128];
-    int n;
-
-    if (d->exchange->route->id == ROUTE_ROOT) {
-        answer_text(d, 200, REASON_none, STR("Content-Type: text/plain; charset=utf-8\r\n"), STR("Ollama is running"));
-        return;
-    }
-    desk_version((struct desk *)(uintptr_t)&g->desk, version);
-    if (version[0] == '\0') {
-        refuse(d, REASON_no_node, NULL);
-        return;
-    }
-    n = snprintf(body, sizeof(body), "{\"version\":\"%s\"}", version);
-    answer_text(d, 200, REASON_none, STR("Content-Type: " API_JSON_TYPE "\r\n"), str_make(body, (size_t)n));
-}
-
 static void on_request(struct http_conn *c)
 {
-    struct door_conn *d = door_of(c);
-
-    if (d->exchange->route->work == API_LOCAL)
-        answer_local(d);
-    else
-        exchange_start(d->exchange);
+    exchange_start(door_of(c)->exchange);
 }
 
 static void on_gone(struct http_conn *c)
@@ -364,7 +339,7 @@ static void on_gone(struct http_conn *c)
 
     d->exchange = NULL;
     if (ex != NULL)
-        exchange_leave(ex);
+        exchange_leave(ex, &sink_discard);
 }
 
 static void on_room(struct http_conn *c)

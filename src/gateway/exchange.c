@@ -95,6 +95,8 @@ void exchange_finish(struct exchange *ex, enum reason reason)
     ex->tl.bytes_in = ex->body.len;
     ex->tl.usage = ex->judge.usage;
     net_timer_fini(&ex->worker->loop, &ex->timer);
+    if (ex->is_gone)
+        ex->sink->ops->end(ex->sink, SINK_BROKEN);
     tell(ex);
     if (!ex->is_looking)
         net_defer(&ex->worker->loop, &ex->bury); /* else exchange_on_looked() does */
@@ -437,13 +439,40 @@ void exchange_on_looked(struct look_again *look)
         net_timer_arm(&ex->worker->loop, &ex->timer, time_now() + LOADED_CHECK_NS);
 }
 
+static void answer_version(struct exchange *ex)
+{
+    char version[64];
+    char body[128];
+    int n;
+
+    desk_version(&ex->worker->gateway->desk, version);
+    if (version[0] == '\0') {
+        exchange_refuse(ex, REASON_no_node, NULL);
+        return;
+    }
+    n = snprintf(body, sizeof(body), "{\"version\":\"%s\"}", version);
+    exchange_answer(ex, 200, api_json_field(API_OLLAMA), str_make(body, (size_t)n));
+}
+
+static void answer_local(struct exchange *ex)
+{
+    if (ex->route->id == ROUTE_VERSION)
+        answer_version(ex);
+    else
+        exchange_answer(ex, 200, STR("Content-Type: text/plain; charset=utf-8\r\n"), STR("Ollama is running"));
+}
+
 void exchange_start(struct exchange *ex)
 {
     nsec_t total = ex->worker->gateway->settings->total_timeout_ns;
 
     ex->tl.understood = time_now();
-    if (total != NSEC_NEVER)
+    if (total != NSEC_NEVER && ex->tl.begun + total < ex->deadline)
         ex->deadline = ex->tl.begun + total;
+    if (ex->route->work == API_LOCAL) {
+        answer_local(ex);
+        return;
+    }
     if (ex->route->work == API_MERGED) {
         begin_merge(ex);
         return;
@@ -470,12 +499,12 @@ static bool may_be_loading(const struct exchange *ex)
            ex->ask.key.len > 0 && !ex->grant.is_resident;
 }
 
-void exchange_leave(struct exchange *ex)
+void exchange_leave(struct exchange *ex, struct sink *rest)
 {
     if (ex->state == EXCHANGE_ENDED)
         return;
     ex->is_gone = true;
-    ex->sink = &sink_discard;
+    ex->sink = rest;
     ex->tl.status = ex->state == EXCHANGE_RELAYING ? ex->tl.status : 0;
     if (may_be_loading(ex))
         net_timer_arm(&ex->worker->loop, &ex->timer, time_now() + LOADED_FIRST_NS);

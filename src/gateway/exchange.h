@@ -101,8 +101,8 @@ void exchange_fail(struct exchange *ex, const struct api_error *error);
 /* The sink has room again. */
 void exchange_room(struct exchange *ex);
 
-/* The client left; the sink is not used any more. */
-void exchange_leave(struct exchange *ex);
+/* The client left: what still has to go on goes into @rest, and its `end` tells when all is over. */
+void exchange_leave(struct exchange *ex, struct sink *rest);
 
 /* The process ends: everything stops, and the client is told. */
 void exchange_abort(struct exchange *ex);

@@ -212,12 +212,16 @@ static int load_keys(struct gateway *g)
     return r;
 }
 
-static int bind_one(struct addr *at, size_t n, int *ret_fds, const char *what)
+/* @is_optional: nobody asked for it, so that it is in use is no reason to give up. */
+static int bind_one(struct addr *at, size_t n, int *ret_fds, const char *what, bool is_optional)
 {
     char addr[280];
     int r = net_listen_fds(at, n, ret_fds);
 
-    if (r < 0)
+    if (r == -EADDRINUSE && is_optional)
+        log_event(LOG_WARN, "listen", "%s is in use: there will be no %s door; choose another address with --%s", addr_print(at, addr),
+                  what, what);
+    else if (r < 0)
         log_event(LOG_ERROR, "listen", "cannot listen on %s for %s: %s%s", addr_print(at, addr), what, err_text(r),
                   r == -EADDRINUSE ? "; another program (maybe another gateway) has it: stop that, or choose another address" : "");
     else
@@ -225,39 +229,69 @@ static int bind_one(struct addr *at, size_t n, int *ret_fds, const char *what)
     return r;
 }
 
+static int parse_list(const struct strings *texts, uint16_t default_port, struct addr **ret_addrs)
+{
+    int r = 0;
+
+    *ret_addrs = calloc(texts->n > 0 ? texts->n : 1, sizeof(struct addr));
+    if (*ret_addrs == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < texts->n && r == 0; i++)
+        r = addr_parse(str_of(texts->items[i]), default_port, &(*ret_addrs)[i]);
+    return r;
+}
+
 static int parse_listens(struct gateway *g)
 {
     const struct gateway_settings *s = g->settings;
-    int r = 0;
+    int r = parse_list(&s->listen, 11435, &g->listens);
 
-    g->n_listens = s->listen.n;
-    g->listens = calloc(g->n_listens, sizeof(struct addr));
-    if (g->listens == NULL)
-        return -ENOMEM;
-    for (size_t i = 0; i < g->n_listens && r == 0; i++)
-        r = addr_parse(str_of(s->listen.items[i]), 11435, &g->listens[i]);
+    if (r == 0)
+        r = parse_list(&s->listen_mcp, 11436, &g->mcp_listens);
     if (r == 0)
         r = addr_parse(str_of(s->admin), 11437, &g->control.admin_addr);
+    if (r < 0)
+        return r;
+    g->n_listens = s->listen.n;
+    g->n_mcp_listens = s->listen_mcp.n;
     for (size_t i = 0; i < g->n_listens && r == 0; i++)
         r = check_exposure(g, &g->listens[i], false);
+    for (size_t i = 0; i < g->n_mcp_listens && r == 0; i++)
+        r = check_exposure(g, &g->mcp_listens[i], false);
     return r == 0 ? check_exposure(g, &g->control.admin_addr, true) : r;
 }
 
-/* Descriptors by worker, then by listener. Return: 0, -errno with all closed. */
-static int start_workers(struct gateway *g)
+/* Binds all listeners, for each worker one descriptor: @fds by listener (HTTP, then MCP), then by worker. */
+static int bind_listens(struct gateway *g, int *fds)
 {
-    int *fds = calloc(g->n_workers * g->n_listens, sizeof(int)); /* by listener, then by worker */
-    int *own = calloc(g->n_listens, sizeof(int));
-    int r = fds == NULL || own == NULL ? -ENOMEM : 0;
+    int r = 0;
 
     for (size_t i = 0; i < g->n_listens && r == 0; i++)
-        r = bind_one(&g->listens[i], g->n_workers, fds + i * g->n_workers, "http");
+        r = bind_one(&g->listens[i], g->n_workers, fds + i * g->n_workers, "http", false);
+    for (size_t i = 0; i < g->n_mcp_listens && r == 0; i++) {
+        r = bind_one(&g->mcp_listens[i], g->n_workers, fds + (g->n_listens + i) * g->n_workers, "mcp",
+                     g->settings->is_mcp_default);
+        if (r == -EADDRINUSE && g->settings->is_mcp_default) {
+            g->n_mcp_listens = 0;
+            r = 0;
+        }
+    }
+    return r;
+}
+
+static int start_workers(struct gateway *g)
+{
+    size_t n = g->n_listens + g->n_mcp_listens;
+    int *fds = calloc(g->n_workers * n, sizeof(int));
+    int *own = calloc(n, sizeof(int));
+    int r = fds == NULL || own == NULL ? -ENOMEM : bind_listens(g, fds);
+
     if (r == 0)
         r = check_not_self(g);
     for (size_t k = 0; k < g->n_workers && r == 0; k++) {
-        for (size_t i = 0; i < g->n_listens; i++)
+        for (size_t i = 0; i < g->n_listens + g->n_mcp_listens; i++)
             own[i] = fds[i * g->n_workers + k];
-        r = worker_init(&g->workers[k], g, own, g->n_listens);
+        r = worker_init(&g->workers[k], g, own);
         g->workers[k].ended_mail.deliver = on_worker_ended;
     }
     free(fds);
@@ -283,7 +317,7 @@ static int start(struct gateway *g, const struct control_ops *ops)
     if (r == 0)
         r = desk_init(&g->desk, g->names, g->urls, g->n_nodes, g->settings->retry_budget);
     if (r == 0)
-        r = bind_one(&g->control.admin_addr, 1, &admin_fd, "admin");
+        r = bind_one(&g->control.admin_addr, 1, &admin_fd, "admin", false);
     if (r == 0)
         r = start_workers(g);
     if (r == 0)
@@ -312,6 +346,7 @@ static void gateway_fini(struct gateway *g)
     guard_fini(&g->guard);
     free(g->workers);
     free(g->listens);
+    free(g->mcp_listens);
     free(g->names);
     free(g->urls);
     free(g->name_texts);

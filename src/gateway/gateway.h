@@ -30,6 +30,8 @@ struct gateway {
     size_t n_ended;                  /* workers that have; control's */
     struct addr *listens;            /* as bound */
     size_t n_listens;
+    struct addr *mcp_listens;
+    size_t n_mcp_listens;
     size_t n_nodes;
     struct str *names;
     struct url *urls;

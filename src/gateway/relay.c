@@ -213,6 +213,7 @@ static void on_flush(struct attempt *a)
 static void complete(struct exchange *ex, enum call_outcome outcome, enum reason reason)
 {
     exchange_leave_desk(ex, outcome);
+    ex->tl.reason = reason;
     ex->sink->ops->end(ex->sink, SINK_COMPLETE);
     if (ex->state != EXCHANGE_ENDED)
         exchange_finish(ex, reason);
@@ -227,6 +228,7 @@ void relay_break(struct exchange *ex, enum reason reason)
     (void)snprintf(text, sizeof(text), "%s: node " STR_FMT ": %s; the answer is not complete", reason_text(reason),
                    STR_ARG(ex->tl.node), ex->why);
     error.text = str_of(text);
+    ex->tl.reason = reason;
     if (ex->attempt.is_stream && api_put_error_record(&record, ex->route, ex->attempt.is_sse, &error) == 0)
         ex->sink->ops->record(ex->sink, buf_str(&record));
     ex->sink->ops->end(ex->sink, SINK_BROKEN);
@@ -241,6 +243,7 @@ void relay_held(struct exchange *ex, enum reason reason)
 
     ex->head.has_length = true;
     ex->head.length = body.len;
+    ex->tl.reason = reason;
     commit(ex);
     if (ex->state != EXCHANGE_RELAYING)
         return;

@@ -9,6 +9,8 @@
 
 struct gateway_settings {
     struct strings listen;        /* HTTP */
+    struct strings listen_mcp;    /* MCP */
+    bool is_mcp_default;          /* nobody asked for it */
     char *admin;                  /* admin, metrics */
     uint64_t n_workers;           /* 0: one per core */
     char *keys_file;              /* "": none */
@@ -26,5 +28,5 @@ struct gateway_settings {
     double retry_budget;
 };
 
-#define N_GATEWAY_ROWS 22
+#define N_GATEWAY_ROWS 23
 extern const struct setting gateway_rows[N_GATEWAY_ROWS];

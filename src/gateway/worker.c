@@ -6,6 +6,7 @@
 #include "gateway/door.h"
 #include "gateway/exchange.h"
 #include "gateway/gateway.h"
+#include "gateway/mcp_door.h"
 
 static bool is_idle(const struct worker *w)
 {
@@ -13,6 +14,9 @@ static bool is_idle(const struct worker *w)
         return false;
     for (size_t i = 0; i < w->gateway->n_listens; i++)
         if (w->servers[i].n_conns > 0)
+            return false;
+    for (size_t i = 0; i < w->gateway->n_mcp_listens; i++)
+        if (w->mcp_listeners[i].n_conns > 0)
             return false;
     return true;
 }
@@ -45,6 +49,8 @@ static void on_drain(struct net_mail *mail)
     w->is_draining = true;
     for (size_t i = 0; i < w->gateway->n_listens; i++)
         http_server_drain(&w->servers[i]);
+    for (size_t i = 0; i < w->gateway->n_mcp_listens; i++)
+        mcp_listener_drain(&w->mcp_listeners[i], (unsigned)(w->gateway->settings->drain_timeout_ns / NSEC_PER_SEC));
     net_timer_arm(&w->loop, &w->drain_timer, time_now() + w->gateway->settings->drain_timeout_ns);
     worker_check_idle(w);
 }
@@ -87,9 +93,28 @@ static int init_upstreams(struct worker *w)
     return 0;
 }
 
-static int init_servers(struct worker *w, const int *fds, size_t n)
+static int init_mcp_listeners(struct worker *w, const int *fds)
+{
+    size_t n = w->gateway->n_mcp_listens;
+
+    w->mcp_listeners = calloc(n > 0 ? n : 1, sizeof(struct mcp_listener));
+    if (w->mcp_listeners == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        int r;
+
+        mcp_door_init(&w->mcp_listeners[i], w);
+        r = mcp_listener_open(&w->mcp_listeners[i], fds[i]);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int init_servers(struct worker *w, const int *fds)
 {
     struct gateway *g = w->gateway;
+    size_t n = g->n_listens;
 
     w->servers = calloc(n, sizeof(struct http_server));
     if (w->servers == NULL)
@@ -109,10 +134,10 @@ static int init_servers(struct worker *w, const int *fds, size_t n)
         if (r < 0)
             return r;
     }
-    return 0;
+    return init_mcp_listeners(w, fds + n);
 }
 
-int worker_init(struct worker *w, struct gateway *gateway, const int *fds, size_t n_fds)
+int worker_init(struct worker *w, struct gateway *gateway, const int *fds)
 {
     int r;
 
@@ -132,7 +157,7 @@ int worker_init(struct worker *w, struct gateway *gateway, const int *fds, size_
     if (r == 0)
         r = init_upstreams(w);
     if (r == 0)
-        r = init_servers(w, fds, n_fds);
+        r = init_servers(w, fds);
     return r;
 }
 
@@ -143,6 +168,8 @@ static void close_all(struct worker *w)
         exchange_abort(container_of(it, struct exchange, link));
     for (size_t i = 0; i < w->gateway->n_listens && w->servers != NULL; i++)
         http_server_close(&w->servers[i]);
+    for (size_t i = 0; i < w->gateway->n_mcp_listens && w->mcp_listeners != NULL; i++)
+        mcp_listener_close(&w->mcp_listeners[i]);
     for (size_t i = 0; i < desk_n_nodes(&w->gateway->desk) && w->upstreams != NULL; i++)
         upstream_close(&w->upstreams[i]);
     net_timer_fini(&w->loop, &w->drain_timer);
@@ -185,5 +212,8 @@ void worker_join(struct worker *w)
         net_loop_fini(&w->loop); /* not earlier: until now control may have had mail for it */
     free(w->upstreams);
     free(w->servers);
+    for (size_t i = 0; w->mcp_listeners != NULL && i < w->gateway->n_mcp_listens; i++)
+        mcp_listener_fini(&w->mcp_listeners[i]);
+    free(w->mcp_listeners);
     w->metrics = metrics_free(w->metrics);
 }

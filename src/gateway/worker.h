@@ -12,6 +12,7 @@
 
 #include "base/rng.h"
 #include "gateway/http_conn.h"
+#include "gateway/mcp_conn.h"
 #include "upstream/upstream.h"
 
 struct gateway;
@@ -22,6 +23,7 @@ struct worker {
     pthread_t thread;
     struct upstream *upstreams;      /* one per node, in the order of the fleet */
     struct http_server *servers;     /* one per HTTP listener */
+    struct mcp_listener *mcp_listeners;  /* one per MCP listener */
     struct http_out out;
     struct metrics *metrics;
     struct rng rng;
@@ -38,8 +40,8 @@ struct worker {
     bool is_running;                 /* the thread was started */
 };
 
-/* @fds: one listening descriptor per HTTP listener, taken over. Return: 0, -errno. */
-MUST_USE int worker_init(struct worker *w, struct gateway *gateway, const int *fds, size_t n_fds);
+/* @fds: one listening descriptor per HTTP listener, then per MCP listener, taken over. Return: 0, -errno. */
+MUST_USE int worker_init(struct worker *w, struct gateway *gateway, const int *fds);
 MUST_USE int worker_start(struct worker *w);
 
 /* From any thread: finish what runs, within the drain time-out, then end the loop. */

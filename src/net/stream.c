@@ -3,11 +3,15 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include "net/connect.h"
 
 #define WRITE_PIECES_MAX 128
+#define NOTSENT_LOWAT    (64 * 1024)
 
 /* Output that the kernel did not take at once. */
 struct unsent {
@@ -227,6 +231,15 @@ void net_stream_reset(struct net_stream *s)
     s->is_reading = false;
     if (uv_tcp_close_reset(&s->uv.tcp, on_handle_closed) < 0)
         uv_close(&s->uv.handle, on_handle_closed);
+}
+
+void net_stream_lowat(struct net_stream *s)
+{
+    int bytes = NOTSENT_LOWAT;
+    uv_os_fd_t fd;
+
+    if (uv_fileno(&s->uv.handle, &fd) == 0)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
 }
 
 void net_stream_keepalive(struct net_stream *s, unsigned seconds)

@@ -75,6 +75,9 @@ void net_stream_shutdown(struct net_stream *s);
 void net_stream_close(struct net_stream *s);
 void net_stream_reset(struct net_stream *s);
 
+/* Keeps little unsent in the kernel, so that what is written next can still be chosen. */
+void net_stream_lowat(struct net_stream *s);
+
 /* TCP keep-alive probes after @seconds of silence. */
 void net_stream_keepalive(struct net_stream *s, unsigned seconds);
 

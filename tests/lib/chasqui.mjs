@@ -109,7 +109,7 @@ function parseMetrics(text) {
 export class Gateway {
     static async start(owner, options = {}) {
         const { nodes = [], listen = ['127.0.0.1:0'], settings, keysFile, adminKey, args = [], env = {} } = options;
-        const all = ['serve', '--admin', '127.0.0.1:0'];
+        const all = ['serve', '--admin', '127.0.0.1:0', '--mcp', '127.0.0.1:0'];
         for (const address of listen)
             all.push('--listen', address);
         for (const node of nodes)
@@ -125,6 +125,7 @@ export class Gateway {
         gateway.address = await listeningOn(gateway.proc, 'http');
         gateway.port = portOf(gateway.address);
         gateway.url = `http://127.0.0.1:${gateway.port}`;
+        gateway.mcpPort = portOf(await listeningOn(gateway.proc, 'mcp'));
         gateway.adminUrl = `http://${await listeningOn(gateway.proc, 'admin')}`;
         await gateway.proc.waitFor((e) => e.event === 'ready', 'ready');
         await gateway.untilUp(options.untilUp ?? nodes.length);

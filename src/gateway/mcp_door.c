@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/mcp_door.h"
+
+#include <errno.h>
+
+#include "api/error_body.h"
+#include "gateway/exchange.h"
+#include "gateway/gateway.h"
+#include "observe/log.h"
+
+#define HOPS_MAX      8
+#define FIELDS_MAX    1024
+#define ANSWER_MAX    (64 * 1024 * 1024)
+
+enum service_kind {
+    SERVICE_ECHO,
+    SERVICE_HEALTH,
+    SERVICE_ROUTE,
+};
+
+static const struct service {
+    struct str name;
+    enum service_kind kind;
+    enum api_route_id route;
+    const char *method;
+} services[] = {
+    {STR_INIT("echo"), SERVICE_ECHO, ROUTE_ROOT, NULL},
+    {STR_INIT("health"), SERVICE_HEALTH, ROUTE_ROOT, NULL},
+    {STR_INIT("ollama.generate"), SERVICE_ROUTE, ROUTE_GENERATE, "POST"},
+    {STR_INIT("ollama.chat"), SERVICE_ROUTE, ROUTE_CHAT, "POST"},
+    {STR_INIT("ollama.embed"), SERVICE_ROUTE, ROUTE_EMBED, "POST"},
+    {STR_INIT("ollama.show"), SERVICE_ROUTE, ROUTE_SHOW, "POST"},
+    {STR_INIT("ollama.tags"), SERVICE_ROUTE, ROUTE_TAGS, "GET"},
+    {STR_INIT("ollama.ps"), SERVICE_ROUTE, ROUTE_PS, "GET"},
+    {STR_INIT("ollama.version"), SERVICE_ROUTE, ROUTE_VERSION, "GET"},
+};
+
+/* A call on its way. It lives until the exchange has ended, also when the connection is gone earlier. */
+struct door_call {
+    struct sink sink;
+    struct list link;           /* of conn->requests; alone when the connection is gone */
+    struct mcp_conn *conn;      /* NULL: gone */
+    struct mcp_call *call;      /* NULL: ended */
+    struct exchange *exchange;
+    const struct service *service;
+    struct buf answer;          /* one that is not streamed, or an error body */
+    int status;
+    bool is_full;
+    bool is_from_node;          /* the answer is a node's */
+};
+
+static const struct service *find_service(struct str name)
+{
+    for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
+        if (str_eq(services[i].name, name))
+            return &services[i];
+    return NULL;
+}
+
+static struct worker *worker_of(const struct mcp_listener *server)
+{
+    return container_of(server->loop, struct worker, loop);
+}
+
+/*
+ * Errors
+ */
+
+/* Code of an answer with @status that no reason code explains: a node's own refusal. */
+static unsigned code_of_status(int status)
+{
+    if (status < 400)
+        return MCP_INTERNAL; /* an error record in the middle of a good answer */
+    switch (status) {
+    case 401:
+        return MCP_UNAUTHENTICATED;
+    case 403:
+        return MCP_PERMISSION_DENIED;
+    case 404:
+        return MCP_NOT_FOUND;
+    case 413:
+        return MCP_TOO_LARGE;
+    case 429:
+    case 503:
+        return MCP_OVERLOADED;
+    case 501:
+        return MCP_UNIMPLEMENTED;
+    case 504:
+        return MCP_DEADLINE_EXCEEDED;
+    default:
+        return status >= 500 ? MCP_INTERNAL : MCP_INVALID_ARGUMENT;
+    }
+}
+
+static void end_call(struct door_call *q, const struct mcp_ext *ext, const struct mcp_error *error)
+{
+    struct mcp_call *call = q->call;
+
+    q->call = NULL;
+    if (call == NULL)
+        return;
+    mcp_call_fail(call, ext, error);
+    mcp_conn_wake(q->conn);
+}
+
+/* Ends the call with what the exchange knows of its failure. */
+static void fail(struct door_call *q)
+{
+    const struct timeline *tl = &q->exchange->tl;
+    const struct mcp_metadata metadata[] = {
+        {STR("request-id"), str_of(tl->request_id)},
+        {STR("reason"), str_of(reason_name(tl->reason))},
+    };
+    const struct mcp_ext ext = {.metadata = metadata, .n_metadata = 2};
+    struct buf text = BUF_INIT(MCP_ERROR_TEXT_MAX);
+    bool is_own = tl->reason != REASON_none && tl->reason != REASON_bad_request && tl->reason != REASON_node_5xx;
+    unsigned code = is_own ? (unsigned)reason_mcp_code(tl->reason) : code_of_status(q->status);
+    struct mcp_error error = {
+        .code = (uint16_t)code,
+        .flags = (uint8_t)((tl->n_attempts == 0 ? MCP_NOT_PROCESSED : 0) |
+                           (mcp_code_info(code)->class == MCP_CLASS_TRANSIENT ? MCP_TRANSIENT : 0)),
+        .origin = tl->n_attempts > 0 && !is_own ? MCP_ORIGIN_NODE : MCP_ORIGIN_GATEWAY,
+        .retry_after_ms = q->status == 503 ? 1000 : MCP_NO_RETRY_AFTER,
+        .text = str_of(reason_text(tl->reason)),
+    };
+
+    if (q->answer.len > 0 && api_read_error(buf_str(&q->answer), &text) == 0)
+        error.text = buf_str(&text);
+    end_call(q, &ext, &error);
+    buf_fini(&text);
+}
+
+/* Refuses a call that has not become an exchange. */
+static void refuse(struct mcp_conn *c, struct mcp_call *call, enum mcp_code code, const char *text)
+{
+    const struct mcp_error error = MCP_ERROR_MAKE((uint16_t)code, MCP_NOT_PROCESSED, MCP_ORIGIN_GATEWAY, str_of(text));
+
+    mcp_call_fail(call, NULL, &error);
+    mcp_conn_wake(c);
+}
+
+/*
+ * Sink
+ */
+
+static struct door_call *request_of(const struct sink *s)
+{
+    return container_of((struct sink *)(uintptr_t)s, struct door_call, sink);
+}
+
+static void sink_head(struct sink *s, const struct answer_head *head)
+{
+    request_of(s)->status = head->status;
+}
+
+static void give_up(struct door_call *q, const char *text)
+{
+    const struct mcp_error error = MCP_ERROR_MAKE(MCP_OVERLOADED, 0, MCP_ORIGIN_GATEWAY, str_of(text));
+
+    end_call(q, NULL, &error);
+}
+
+/* The final object ends the call, every other record is a CHUNK. */
+static void sink_record(struct sink *s, struct str record)
+{
+    struct door_call *q = request_of(s);
+    struct str body = str_trim(record);
+    int r;
+
+    /* An error record, the node's or ours, becomes the ERROR that ends the call. */
+    if (q->call == NULL || q->exchange->judge.state == API_ANSWER_ERROR || q->exchange->tl.reason != REASON_none) {
+        (void)!buf_put(&q->answer, body);
+        return;
+    }
+    if (q->exchange->judge.state == API_ANSWER_COMPLETE) {
+        r = mcp_call_respond(q->call, NULL, body);
+        if (r == 0)
+            q->call = NULL;
+    } else {
+        r = mcp_call_chunk(q->call, NULL, body);
+        q->is_full = r == MCP_FULL;
+    }
+    if (r < 0 && r != -ECANCELED)
+        give_up(q, "the answer does not fit into what may be unsent");
+    mcp_conn_wake(q->conn);
+}
+
+static void sink_bytes(struct sink *s, struct str bytes)
+{
+    struct door_call *q = request_of(s);
+
+    if (q->call != NULL && buf_put(&q->answer, bytes) < 0)
+        give_up(q, "the answer is too long for one message");
+}
+
+static void sink_flush(struct sink *s)
+{
+    (void)s; /* the connection writes at the end of the turn */
+}
+
+static void respond(struct door_call *q)
+{
+    if (mcp_call_respond(q->call, NULL, str_trim(buf_str(&q->answer))) == 0)
+        q->call = NULL;
+    else
+        give_up(q, "the answer is too long for one message");
+    mcp_conn_wake(q->conn);
+}
+
+static void sink_end(struct sink *s, enum sink_end end)
+{
+    struct door_call *q = request_of(s);
+    bool is_whole = end == SINK_COMPLETE && q->status == 200 && q->exchange->judge.n_records == 0;
+
+    if (q->call != NULL && is_whole)
+        respond(q);
+    else if (q->call != NULL)
+        fail(q);
+    list_remove(&q->link);
+    buf_fini(&q->answer);
+    free(q);
+}
+
+static bool sink_is_full(const struct sink *s)
+{
+    return request_of(s)->is_full;
+}
+
+static const struct sink_ops mcp_sink_ops = {
+    .name = "mcp",
+    .head = sink_head,
+    .record = sink_record,
+    .bytes = sink_bytes,
+    .flush = sink_flush,
+    .end = sink_end,
+    .is_full = sink_is_full,
+};
+
+/*
+ * Requests
+ */
+
+/* Trace context of HTTP out of the 25 bytes of MCP (W3C Trace Context 3.2). */
+static int print_trace(const struct mcp_ext *ext, char out[static 128])
+{
+    static const char hex[] = "0123456789abcdef";
+    char *at = out;
+
+    if (ext->trace == NULL)
+        return 0;
+    at = mempcpy(at, "traceparent: 00-", 16);
+    for (int i = 0; i < MCP_TRACE_LEN; i++) {
+        unsigned char byte = (unsigned char)ext->trace[i];
+
+        if (i == 16 || i == 24)
+            *at++ = '-';
+        *at++ = hex[byte >> 4];
+        *at++ = hex[byte & 15];
+    }
+    at = mempcpy(at, "\r\n", 2);
+    return (int)(at - out);
+}
+
+/* Return: gateways the call has passed, -EINVAL. */
+static int read_hops(const struct mcp_ext *ext)
+{
+    struct str text = mcp_ext_metadata(ext, STR("hops"));
+    uint64_t hops = 0;
+
+    if (text.s != NULL && (str_to_u64(text, &hops) < 0 || hops > INT16_MAX))
+        return -EINVAL;
+    return (int)hops;
+}
+
+/* The head that a node gets. */
+static int put_fields(struct exchange *ex, const struct gateway *g, const struct mcp_ext *ext, int hops)
+{
+    struct buf fields = BUF_INIT(FIELDS_MAX * 4);
+    char trace[128];
+    int n = print_trace(ext, trace);
+    int r = buf_printf(&fields, "Content-Type: application/json\r\nUser-Agent: chasqui/%s\r\nVia: ", CHASQUI_VERSION);
+
+    for (int i = 0; i < hops && r == 0; i++)
+        r = buf_put(&fields, STR("1.1 chasqui-hop, "));
+    if (r == 0)
+        r = buf_printf(&fields, "%s\r\n%.*s", g->via, n, trace);
+    if (r == 0 && ext->session.len > 0 && str_find(ext->session, '\r') == ext->session.len &&
+        str_find(ext->session, '\n') == ext->session.len)
+        r = buf_printf(&fields, "X-Session-Id: " STR_FMT "\r\n", STR_ARG(ext->session));
+    if (r == 0)
+        r = buf_reserve(&fields, EXCHANGE_LENGTH_FIELD_MAX);
+    if (r == 0) {
+        size_t len = fields.len;
+
+        fields.len += EXCHANGE_LENGTH_FIELD_MAX;
+        ex->request.fields = arena_dup(&ex->arena, buf_str(&fields));
+        ex->request.fields.len = len;
+        r = ex->request.fields.s != NULL ? 0 : -ENOMEM;
+    }
+    if (n > 0)
+        ex->tl.trace_id = arena_dup(&ex->arena, str_make(trace + 16, 32));
+    buf_fini(&fields);
+    return r;
+}
+
+/* One answer for the plain profile, which knows no streams: Go's decoder takes the last of two members. */
+static int hold_body(struct exchange *ex, struct str body, bool is_plain)
+{
+    struct str text = str_trim(body);
+    int r;
+
+    if (ex->route->work == API_MERGED || ex->route->work == API_LOCAL)
+        return 0;
+    if (!is_plain || !ex->route->streams_by_default || text.len < 2 || text.s[text.len - 1] != '}')
+        return exchange_hold(ex, body);
+    r = exchange_hold(ex, str_head(text, text.len - 1));
+    if (r == 0)
+        r = exchange_hold(ex, text.len > 2 ? STR(",\"stream\":false}") : STR("\"stream\":false}"));
+    return r;
+}
+
+static void describe(struct door_call *q)
+{
+    struct exchange *ex = q->exchange;
+    struct mcp_conn *c = q->conn;
+
+    if (c->peer[0] == '\0' && log_access_is_on())
+        (void)net_stream_peer(&c->stream, c->peer);
+    ex->route = api_route_get(q->service->route);
+    ex->family = API_OLLAMA;
+    ex->tl.route = ex->route;
+    ex->tl.peer = arena_dup(&ex->arena, str_of(c->peer));
+    ex->tl.key = c->key_name;
+    ex->tl.method = STR("MCP");
+    ex->request.method = str_of(q->service->method);
+    ex->request.target = ex->route->path;
+    ex->deadline = mcp_call_deadline(q->call);
+}
+
+static void start_exchange(struct mcp_conn *c, struct mcp_call *call, const struct service *service,
+                           const struct mcp_message *message)
+{
+    struct worker *w = worker_of(c->server);
+    struct door_call *q = calloc(1, sizeof(*q));
+    int hops = read_hops(message->ext);
+    int r;
+
+    if (q != NULL)
+        q->exchange = exchange_new(w, &q->sink);
+    if (q == NULL || q->exchange == NULL) {
+        free(q);
+        refuse(c, call, MCP_OVERLOADED, "out of memory");
+        return;
+    }
+    q->sink.ops = &mcp_sink_ops;
+    q->conn = c;
+    q->call = call;
+    q->service = service;
+    q->answer = BUF_INIT(ANSWER_MAX);
+    call->owner = q;
+    list_put_back(&c->requests, &q->link);
+    describe(q);
+    if (hops < 0 || hops > HOPS_MAX) {
+        exchange_refuse(q->exchange, hops < 0 ? REASON_bad_request : REASON_loop, NULL);
+        return;
+    }
+    r = put_fields(q->exchange, w->gateway, message->ext, hops);
+    if (r == 0)
+        r = hold_body(q->exchange, message->body, c->session.is_plain);
+    if (r < 0)
+        exchange_refuse(q->exchange, REASON_overload, "the memory for request bodies is used up (memory.bodies)");
+    else if (w->is_draining)
+        exchange_refuse(q->exchange, REASON_shutting_down, NULL);
+    else
+        exchange_start(q->exchange);
+}
+
+static void answer_now(struct mcp_conn *c, struct mcp_call *call, struct str body)
+{
+    if (mcp_call_respond(call, NULL, body) < 0)
+        refuse(c, call, MCP_TOO_LARGE, "the answer is longer than the peer takes");
+    else
+        mcp_conn_wake(c);
+}
+
+static void answer_health(struct mcp_conn *c, struct mcp_call *call)
+{
+    struct gateway *g = worker_of(c->server)->gateway;
+    size_t n_up = desk_n_up(&g->desk);
+    const char *status = n_up > 0 ? "ok" : "no_node";
+    char body[128];
+    int n = snprintf(body, sizeof(body), "{\"status\":\"%s\",\"nodes_up\":%zu,\"nodes\":%zu}", status, n_up, g->n_nodes);
+    answer_now(c, call, str_make(body, (size_t)n));
+}
+
+static void on_request(struct mcp_session *s, struct mcp_call *call, const struct mcp_message *message)
+{
+    struct mcp_conn *c = mcp_conn_of(s);
+    const struct service *service = find_service(message->ext->method);
+
+    if (service == NULL) {
+        refuse(c, call, c->session.is_plain ? MCP_NOT_FOUND : MCP_UNIMPLEMENTED, "no such service");
+    } else if (service->kind == SERVICE_ECHO) {
+        answer_now(c, call, message->body);
+    } else if (!s->is_plain && message->ext->codec != MCP_CODEC_JSON) {
+        refuse(c, call, MCP_UNIMPLEMENTED, "this codec is not supported yet; use JSON");
+    } else if (service->kind == SERVICE_HEALTH) {
+        answer_health(c, call);
+    } else {
+        start_exchange(c, call, service, message);
+    }
+}
+
+static void on_cancel(struct mcp_session *s, struct mcp_call *call, enum mcp_cancel reason)
+{
+    struct door_call *q = call->owner;
+
+    (void)s;
+    (void)reason;
+    if (q != NULL)
+        exchange_leave(q->exchange, &q->sink); /* the call is released by sink_end() */
+}
+
+static void on_room(struct mcp_session *s, struct mcp_call *call)
+{
+    struct door_call *q = call->owner;
+
+    (void)s;
+    if (q == NULL || !q->is_full)
+        return;
+    q->is_full = false;
+    exchange_room(q->exchange);
+}
+
+/* A key where keys are needed. Return: 0, MCP_UNAUTHENTICATED, MCP_PERMISSION_DENIED. */
+static int on_hello(struct mcp_session *s, const struct mcp_hello *hello)
+{
+    struct mcp_conn *c = mcp_conn_of(s);
+    const struct gateway *g = worker_of(c->server)->gateway;
+    const struct key *key;
+
+    if (g->keys.n_keys == 0)
+        return 0;
+    if (hello->auth.len < 2 || hello->auth.s[0] != MCP_AUTH_BEARER)
+        return MCP_UNAUTHENTICATED;
+    key = keys_find(&g->keys, str_from(hello->auth, 1));
+    if (key == NULL)
+        return MCP_UNAUTHENTICATED;
+    c->key_name = key->name;
+    c->is_admin = (key->scopes & KEY_ADMIN) != 0;
+    return 0;
+}
+
+static const struct mcp_session_ops session_ops = {
+    .name = "mcp_door",
+    .on_hello = on_hello,
+    .on_request = on_request,
+    .on_cancel = on_cancel,
+    .on_room = on_room,
+};
+
+/* The handles of its calls are invalid from here on; what runs for them ends without them. */
+static void on_gone(struct mcp_conn *c)
+{
+    for (struct list *it = list_first(&c->requests); it != NULL; it = list_first(&c->requests)) {
+        struct door_call *q = container_of(it, struct door_call, link);
+
+        list_remove(it);
+        q->conn = NULL;
+        q->call = NULL;
+        exchange_leave(q->exchange, &q->sink);
+    }
+}
+
+void mcp_door_init(struct mcp_listener *server, struct worker *w)
+{
+    *server = (struct mcp_listener){
+        .ops = &session_ops,
+        .on_gone = on_gone,
+        .settings = mcp_settings_default,
+        .loop = &w->loop,
+        .metrics = w->metrics,
+        .on_idle = &w->idle_check,
+    };
+    server->settings.needs_key = w->gateway->keys.n_keys > 0;
+}

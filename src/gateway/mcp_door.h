@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The MCP door
+ *
+ * Turns calls of MCP (the Message Communication Protocol) into exchanges: service names into routes, deadline, trace and hops into what the
+ * exchange and the nodes know, and answers back: one CHUNK per record, the final object as the RESPONSE, failures as ERROR with the reason
+ * code. `echo` and `health` are answered here.
+ */
+
+#include "gateway/mcp_conn.h"
+
+struct worker;
+
+/* Fills ops, settings and the rest of @server, a listener of @w. */
+void mcp_door_init(struct mcp_listener *server, struct worker *w);
