@@ -73,7 +73,7 @@ struct mcp_call *mcp_calls_add(struct mcp_session *s, uint32_t seq)
 
 static struct mcp_call *first_in_lane(const struct mcp_session *s, uint16_t lane)
 {
-    list_for_each(it, &s->calls) {
+    list_for_each (it, &s->calls) {
         struct mcp_call *call = container_of(it, struct mcp_call, all);
 
         if (call->lane == lane && call->is_listed && (s->role == MCP_SERVER || !call->is_begun))
@@ -99,7 +99,7 @@ void mcp_calls_lane_moved(struct mcp_session *s, uint16_t lane)
         mcp_calls_wake(s, next, MCP_WAKE_START);
 }
 
-void mcp_calls_unlist(struct mcp_session *s, struct mcp_call *call, nsec_t now)
+void mcp_calls_unlist(struct mcp_session *s, struct mcp_call *call)
 {
     struct mcp_call **at = bucket_of(s, call->seq);
 
@@ -111,7 +111,7 @@ void mcp_calls_unlist(struct mcp_session *s, struct mcp_call *call, nsec_t now)
     call->is_listed = false;
     s->n_listed--;
     if (s->n_listed == 0)
-        s->last_call = now;
+        s->last_call = s->now;
     mcp_sched_unlist(call);
     list_remove(&call->credited);
     mcp_receive_drop(s, call);
@@ -132,11 +132,11 @@ void mcp_calls_drop(struct mcp_session *s, struct mcp_call *call)
 
 void mcp_calls_fini(struct mcp_session *s)
 {
-    list_for_each_safe(it, &s->calls) {
+    list_for_each_safe (it, &s->calls) {
         struct mcp_call *call = container_of(it, struct mcp_call, all);
 
         if (call->is_listed)
-            mcp_calls_unlist(s, call, 0);
+            mcp_calls_unlist(s, call);
         call->is_held = false;
         mcp_calls_drop(s, call);
     }
@@ -175,7 +175,8 @@ void mcp_calls_note_newest(struct mcp_session *s, uint32_t seq)
     s->has_newest = true;
 }
 
-void mcp_calls_end(struct mcp_session *s, struct mcp_call *call, unsigned code, unsigned flags, const char *text)
+void mcp_calls_end(struct mcp_session *s, struct mcp_call *call, unsigned code, unsigned flags,
+                   const char *text)
 {
     call->end_code = (uint8_t)code;
     call->end_flags = (uint8_t)flags;
@@ -185,7 +186,7 @@ void mcp_calls_end(struct mcp_session *s, struct mcp_call *call, unsigned code, 
 }
 
 /* Calls that only their handlers or their zombies keep have been told already. */
-static void end_one(struct mcp_session *s, struct mcp_call *call, unsigned code, unsigned flags, nsec_t now)
+static void end_one(struct mcp_session *s, struct mcp_call *call, unsigned code, unsigned flags)
 {
     bool is_unseen = s->role == MCP_CLIENT && s->is_going &&
                      (s->last_seen == 0 || mcp_seq_is_newer(call->seq, s->last_seen));
@@ -194,7 +195,7 @@ static void end_one(struct mcp_session *s, struct mcp_call *call, unsigned code,
         return;
     if (!call->is_begun || is_unseen)
         flags |= MCP_NOT_PROCESSED;
-    mcp_calls_unlist(s, call, now);
+    mcp_calls_unlist(s, call);
     mcp_out_drop(s, call);
     if (s->role == MCP_CLIENT)
         mcp_calls_end(s, call, code, flags, "the connection is gone");
@@ -206,10 +207,10 @@ static void end_one(struct mcp_session *s, struct mcp_call *call, unsigned code,
     mcp_calls_drop(s, call);
 }
 
-void mcp_calls_end_all(struct mcp_session *s, unsigned code, unsigned flags, nsec_t now)
+void mcp_calls_end_all(struct mcp_session *s, unsigned code, unsigned flags)
 {
-    list_for_each_safe(it, &s->calls) {
-        end_one(s, container_of(it, struct mcp_call, all), code, flags, now);
+    list_for_each_safe (it, &s->calls) {
+        end_one(s, container_of(it, struct mcp_call, all), code, flags);
     }
 }
 

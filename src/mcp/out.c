@@ -4,7 +4,8 @@
 #include "mcp/state.h"
 #include "mcp/wire.h"
 
-struct mcp_out *mcp_out_new(struct mcp_session *s, unsigned type, const struct mcp_ext *ext, size_t body_len)
+struct mcp_out *mcp_out_new(struct mcp_session *s, unsigned type, const struct mcp_ext *ext,
+                            size_t body_len)
 {
     size_t ext_len = ext != NULL ? mcp_ext_len(ext) : 0;
     size_t len = MCP_OUT_FRONT + ext_len + body_len;

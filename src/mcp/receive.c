@@ -6,8 +6,8 @@
 #define IN_FIRST 4096
 
 /* What is wrong with a fragmented, or a claimed, length. */
-static unsigned check_lengths(const struct mcp_session *s, const struct mcp_frame *f, const struct mcp_ext *ext,
-                              size_t body_len, const char **ret_text)
+static unsigned check_lengths(const struct mcp_session *s, const struct mcp_frame *f,
+                              const struct mcp_ext *ext, size_t body_len, const char **ret_text)
 {
     bool is_more = (f->flags & MCP_MORE) != 0;
     size_t total = ext->has_total_len ? ext->total_len : body_len;
@@ -32,8 +32,8 @@ static unsigned check_lengths(const struct mcp_session *s, const struct mcp_fram
     return MCP_OK;
 }
 
-unsigned mcp_receive_check_first(const struct mcp_session *s, const struct mcp_frame *f, const struct mcp_ext *ext,
-                                 struct str body, const char **ret_text)
+unsigned mcp_receive_check_first(const struct mcp_session *s, const struct mcp_frame *f,
+                                 const struct mcp_ext *ext, struct str body, const char **ret_text)
 {
     struct str codecs = s->settings->hello.codecs;
 
@@ -84,7 +84,7 @@ static int append(struct mcp_session *s, struct mcp_in *in, struct str bytes)
 }
 
 unsigned mcp_receive_begin(struct mcp_session *s, struct mcp_call *call, const struct mcp_frame *f,
-                           const struct mcp_ext *ext, struct str body, nsec_t now)
+                           const struct mcp_ext *ext, struct str body)
 {
     call->in = (struct mcp_in){
         .ext_len = (uint32_t)(f->payload.len - body.len),
@@ -96,7 +96,7 @@ unsigned mcp_receive_begin(struct mcp_session *s, struct mcp_call *call, const s
         return MCP_OVERLOADED;
     call->in.is_open = true;
     call->order = ++s->order;
-    call->progress = now;
+    call->progress = s->now;
     list_put_back(&s->partials, &call->partial);
     s->n_partial++;
     return MCP_OK;
@@ -111,7 +111,7 @@ static void close_partial(struct mcp_session *s, struct mcp_call *call)
     s->n_partial--;
 }
 
-unsigned mcp_receive_more(struct mcp_session *s, struct mcp_call *call, const struct mcp_frame *f, nsec_t now,
+unsigned mcp_receive_more(struct mcp_session *s, struct mcp_call *call, const struct mcp_frame *f,
                           const char **ret_text, bool *ret_is_whole)
 {
     struct mcp_in *in = &call->in;
@@ -128,7 +128,7 @@ unsigned mcp_receive_more(struct mcp_session *s, struct mcp_call *call, const st
     if (append(s, in, f->payload) < 0)
         return MCP_OVERLOADED;
     in->cost += (uint32_t)f->payload.len;
-    call->progress = now;
+    call->progress = s->now;
     list_remove(&call->partial);
     list_put_back(&s->partials, &call->partial);
     *ret_is_whole = !is_more;
@@ -154,8 +154,8 @@ unsigned mcp_receive_keep(struct mcp_session *s, struct mcp_call *call, const st
     return MCP_OK;
 }
 
-struct mcp_in mcp_receive_take(struct mcp_session *s, struct mcp_call *call, struct mcp_ext *ret_ext,
-                               struct mcp_message *ret_message)
+struct mcp_in mcp_receive_take(struct mcp_session *s, struct mcp_call *call,
+                               struct mcp_ext *ret_ext, struct mcp_message *ret_message)
 {
     struct mcp_in in = call->in;
     struct str body = STR_NULL;
@@ -165,7 +165,10 @@ struct mcp_in mcp_receive_take(struct mcp_session *s, struct mcp_call *call, str
     call->in = (struct mcp_in){0};
     s->partial_bytes -= in.len;
     /* It was read once already, so it cannot fail now. */
-    (void)mcp_ext_parse(str_make(in.data, in.len), ret_ext, &body);
+    if (in.ext_len == 0)
+        body = str_make(in.data, in.len);
+    else if (mcp_ext_parse(str_make(in.data, in.len), ret_ext, &body) < 0)
+        abort();
     *ret_message = (struct mcp_message){.ext = ret_ext, .body = body, .cost = in.cost};
     return in;
 }
@@ -191,7 +194,7 @@ struct mcp_call *mcp_receive_excess(const struct mcp_session *s)
 
     if (s->n_partial <= s->settings->partial_max && s->partial_bytes <= s->settings->partial_bytes)
         return NULL;
-    list_for_each(it, &s->calls) {
+    list_for_each (it, &s->calls) {
         struct mcp_call *call = container_of(it, struct mcp_call, all);
 
         if (call->in.len > 0 && (victim == NULL || call->order > victim->order))

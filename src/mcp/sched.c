@@ -5,9 +5,9 @@
 #include "mcp/state.h"
 #include "mcp/wire.h"
 
-#define SMALL_MAX      4096 /* payload of a small message */
-#define COPY_MAX       1024 /* longest body that is copied into a batch */
-#define CREDITS_MAX    64   /* entries of a CREDIT frame */
+#define SMALL_MAX      4096                     /* payload of a small message */
+#define COPY_MAX       1024                     /* longest body that is copied into a batch */
+#define CREDITS_MAX    64                       /* entries of a CREDIT frame */
 #define TOTAL_LEN_ROOM (2 + MCP_TOTAL_LEN_SIZE) /* block made of it alone */
 
 enum emitted {
@@ -35,6 +35,12 @@ void mcp_sched_list(struct mcp_session *s, struct mcp_call *call)
         list_put_back(is_small(call->first_out) ? &s->small : &s->bulk, &call->ready);
     else if (call->error_out != NULL)
         list_put_back(&s->small, &call->ready);
+}
+
+void mcp_sched_unpark(struct mcp_session *s, struct mcp_call *call)
+{
+    if (list_is_empty(&call->ready))
+        mcp_sched_list(s, call);
 }
 
 /*
@@ -203,8 +209,8 @@ struct cut {
  * cut_next() - how much of a message may go now
  * Return: EMITTED; EMIT_PARKED; EMIT_STARVED.
  */
-static enum emitted cut_next(const struct mcp_session *s, const struct mcp_call *call, const struct mcp_out *o,
-                             struct cut *ret)
+static enum emitted cut_next(const struct mcp_session *s, const struct mcp_call *call,
+                             const struct mcp_out *o, struct cut *ret)
 {
     uint32_t of_call = s->is_plain ? UINT32_MAX : mcp_tx_room(&call->tx);
     uint32_t of_session = s->is_plain ? UINT32_MAX : mcp_tx_room(&s->tx);
@@ -224,8 +230,8 @@ static enum emitted cut_next(const struct mcp_session *s, const struct mcp_call 
     return of_session <= of_call ? EMIT_STARVED : EMIT_PARKED;
 }
 
-static void put_frame(struct mcp_session *s, struct mcp_batch *b, struct mcp_call *call, struct mcp_out *o,
-                      const struct cut *cut)
+static void put_frame(struct mcp_session *s, struct mcp_batch *b, struct mcp_call *call,
+                      struct mcp_out *o, const struct cut *cut)
 {
     size_t len = (size_t)cut->head + cut->body;
     unsigned type = o->type | (cut->head > 0 ? MCP_EXT : 0u) | (cut->is_more ? MCP_MORE : 0u);
@@ -248,28 +254,30 @@ static void put_frame(struct mcp_session *s, struct mcp_batch *b, struct mcp_cal
 }
 
 /* A client's first frame of a call: may it go, and with which deadline? */
-static enum emitted prepare_first(struct mcp_session *s, struct mcp_call *call, struct mcp_out *o, nsec_t now)
+static enum emitted prepare_first(struct mcp_session *s, struct mcp_call *call, struct mcp_out *o)
 {
     if (!s->is_acked && (!call->is_early || o->ext_len + o->body_len > MCP_EARLY_FRAME))
         return EMIT_PARKED;
     if (!mcp_calls_is_first_in_lane(s, call))
         return EMIT_PARKED;
-    if (call->due <= now) {
-        mcp_calls_unlist(s, call, now);
+    if (call->due <= s->now) {
+        mcp_calls_unlist(s, call);
         mcp_out_drop(s, call);
-        mcp_calls_end(s, call, MCP_DEADLINE_EXCEEDED, MCP_NOT_PROCESSED, "no time was left to send it");
+        mcp_calls_end(s, call, MCP_DEADLINE_EXCEEDED, MCP_NOT_PROCESSED,
+                      "no time was left to send it");
         return EMIT_PARKED;
     }
     if (o->deadline_at > 0) {
-        int64_t ms = (call->due - now + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;
+        int64_t ms = (call->due - s->now + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;
 
-        wire_put_u32(o->bytes + MCP_OUT_FRONT + o->deadline_at, ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms);
+        wire_put_u32(o->bytes + MCP_OUT_FRONT + o->deadline_at,
+                     ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms);
     }
     return EMITTED;
 }
 
 /* ERROR never waits, and discards what does. */
-static void send_error(struct mcp_session *s, struct mcp_call *call, nsec_t now)
+static void send_error(struct mcp_session *s, struct mcp_call *call)
 {
     struct mcp_out *o = TAKE(call->error_out);
 
@@ -277,7 +285,7 @@ static void send_error(struct mcp_session *s, struct mcp_call *call, nsec_t now)
         mcp_out_body(o)[2] |= MCP_PARTIAL;
     mcp_out_drop(s, call);
     mcp_out_put_control(s, o);
-    mcp_calls_unlist(s, call, now);
+    mcp_calls_unlist(s, call);
     mcp_calls_drop(s, call);
 }
 
@@ -293,14 +301,14 @@ static void note_sent(struct mcp_session *s, struct mcp_call *call, const struct
 }
 
 /* The last frame of a message is out. Return: whether the call is still there. */
-static bool finish_message(struct mcp_session *s, struct mcp_call *call, nsec_t now)
+static bool finish_message(struct mcp_session *s, struct mcp_call *call)
 {
     struct mcp_out *o = mcp_out_pop(s, call);
     bool is_last = o->type == MCP_RESPONSE;
 
     mcp_out_free(s, o);
     if (is_last) {
-        mcp_calls_unlist(s, call, now);
+        mcp_calls_unlist(s, call);
         mcp_calls_drop(s, call);
         return false;
     }
@@ -317,58 +325,70 @@ static void tell_room(struct mcp_session *s, struct mcp_call *call)
     mcp_calls_wake(s, call, MCP_WAKE_ROOM);
 }
 
+void mcp_sched_ease(struct mcp_session *s)
+{
+    if (!s->is_crowded || s->unsent > s->settings->session_unsent / 2)
+        return;
+    s->is_crowded = false;
+    list_for_each (it, &s->calls) {
+        tell_room(s, container_of(it, struct mcp_call, all));
+    }
+}
+
 /* Writes the next frame of @call. *ret_len: its payload. */
-static enum emitted emit(struct mcp_session *s, struct mcp_batch *b, struct mcp_call *call, nsec_t now,
+static enum emitted emit(struct mcp_session *s, struct mcp_batch *b, struct mcp_call *call,
                          uint32_t *ret_len)
 {
     struct mcp_out *o = call->first_out;
-    struct cut cut;
+    struct cut cut = {0};
     enum emitted r = EMITTED;
 
     *ret_len = 0;
     if (o != NULL && o->type == MCP_REQUEST && !o->is_begun)
-        r = prepare_first(s, call, o, now);
+        r = prepare_first(s, call, o);
     if (r == EMITTED && o != NULL)
         r = cut_next(s, call, o, &cut);
     if (call->error_out != NULL && (o == NULL || r != EMITTED)) {
-        send_error(s, call, now);
+        send_error(s, call);
         return EMITTED;
     }
     if (r == EMIT_PARKED)
         mcp_sched_unlist(call);
     if (r != EMITTED)
         return r;
-    if (!batch_has_room(b, MCP_HEADER_LEN + cut.head + (cut.body > COPY_MAX ? 0 : cut.body), cut.body > COPY_MAX))
+    if (!batch_has_room(b, MCP_HEADER_LEN + cut.head + (cut.body > COPY_MAX ? 0 : cut.body),
+                        cut.body > COPY_MAX))
         return EMIT_FULL;
     *ret_len = cut.head + cut.body;
     put_frame(s, b, call, o, &cut);
     note_sent(s, call, o);
-    if (!cut.is_more && !finish_message(s, call, now))
+    if (!cut.is_more && !finish_message(s, call))
         return EMITTED;
     tell_room(s, call);
     return EMITTED;
 }
 
 /* Round robin by message: a call that sent one goes to the back of its list by itself. */
-static enum emitted stage_small(struct mcp_session *s, struct mcp_batch *b, nsec_t now)
+static enum emitted stage_small(struct mcp_session *s, struct mcp_batch *b)
 {
     struct mcp_call *call = container_of(list_first(&s->small), struct mcp_call, ready);
     uint32_t len;
-    enum emitted r = emit(s, b, call, now, &len);
+    enum emitted r = emit(s, b, call, &len);
 
     /* Cut for want of credit: the rest of it is bulk. */
-    if (r == EMITTED && len > 0 && list_first(&s->small) == &call->ready && call->first_out->is_begun)
+    if (r == EMITTED && len > 0 && list_first(&s->small) == &call->ready &&
+        call->first_out->is_begun)
         mcp_sched_list(s, call);
     return r;
 }
 
 /* Deficit round robin: at its turn a call gets a fragment's worth more, and what it does not use is carried over. */
-static enum emitted stage_bulk(struct mcp_session *s, struct mcp_batch *b, nsec_t now)
+static enum emitted stage_bulk(struct mcp_session *s, struct mcp_batch *b)
 {
     struct list *first = list_first(&s->bulk);
     struct mcp_call *call = container_of(first, struct mcp_call, ready);
     uint32_t len;
-    enum emitted r = emit(s, b, call, now, &len);
+    enum emitted r = emit(s, b, call, &len);
 
     if (r != EMITTED || list_first(&s->bulk) != first || call->first_out == NULL)
         return r;
@@ -381,20 +401,33 @@ static enum emitted stage_bulk(struct mcp_session *s, struct mcp_batch *b, nsec_
     return r;
 }
 
-static void stage_calls(struct mcp_session *s, struct mcp_batch *b, nsec_t now)
+/* Nobody can send: errors do not wait behind messages that do. */
+static void send_errors(struct mcp_session *s)
+{
+    list_for_each_safe (it, &s->calls) {
+        struct mcp_call *call = container_of(it, struct mcp_call, all);
+
+        if (call->error_out != NULL)
+            send_error(s, call);
+    }
+}
+
+static void stage_calls(struct mcp_session *s, struct mcp_batch *b)
 {
     enum emitted r = EMITTED;
 
     while (r == EMITTED || r == EMIT_PARKED) {
         if (!list_is_empty(&s->small))
-            r = stage_small(s, b, now);
+            r = stage_small(s, b);
         else if (!list_is_empty(&s->bulk))
-            r = stage_bulk(s, b, now);
+            r = stage_bulk(s, b);
         else
             return;
     }
-    if (r == EMIT_STARVED && s->starved_since == NSEC_NEVER)
-        s->starved_since = now;
+    if (r != EMIT_STARVED)
+        return;
+    s->starved_since = s->now;
+    send_errors(s);
 }
 
 bool mcp_session_has_output(const struct mcp_session *s)
@@ -410,14 +443,14 @@ bool mcp_session_has_output(const struct mcp_session *s)
 }
 
 /* Errors that replaced blocked messages come at the end of a stage, so control goes round again. */
-static void stage(struct mcp_session *s, struct mcp_batch *b, nsec_t now)
+static void stage(struct mcp_session *s, struct mcp_batch *b)
 {
     stage_control(s, b);
     if (s->state == MCP_STATE_FLUSH)
         return;
     stage_credit(s, b);
     if (s->starved_since == NSEC_NEVER)
-        stage_calls(s, b, now);
+        stage_calls(s, b);
     stage_control(s, b);
 }
 
@@ -426,6 +459,7 @@ int mcp_session_output(struct mcp_session *s, struct str *pieces, size_t max, ns
     struct mcp_batch *b = s->batch;
     size_t n = 0;
 
+    s->now = now;
     if (!mcp_session_has_output(s))
         return 0;
     if (b == NULL) {
@@ -433,7 +467,7 @@ int mcp_session_output(struct mcp_session *s, struct str *pieces, size_t max, ns
         if (b == NULL)
             return -ENOMEM;
         b->n_pieces = b->first = b->n_pins = b->len = b->total = 0;
-        stage(s, b, now);
+        stage(s, b);
         if (b->n_pieces == 0) {
             free_batch(s, b);
             return 0;
@@ -452,6 +486,7 @@ void mcp_session_sent(struct mcp_session *s, size_t n, nsec_t now)
 {
     struct mcp_batch *b = s->batch;
 
+    s->now = now;
     if (b == NULL)
         return;
     if (n > 0)
@@ -468,6 +503,7 @@ void mcp_session_sent(struct mcp_session *s, size_t n, nsec_t now)
     }
     if (b->first == b->n_pieces)
         mcp_sched_free_batch(s);
+    mcp_sched_ease(s);
     mcp_calls_tell(s);
-    mcp_session_drain(s, now);
+    mcp_session_drain(s);
 }

@@ -62,14 +62,16 @@ enum mcp_goaway_reason {
 
 enum {
     MCP_FULL = 1, /* taken, but wait for on_room before the next */
-    MCP_BUSY = 2, /* nothing taken: as many calls as the peer accepts are open, or it is going away */
+    MCP_BUSY =
+        2, /* nothing taken: as many calls as the peer accepts are open, or it is going away */
 };
 
 /* A message as it arrived. */
 struct mcp_message {
     const struct mcp_ext *ext;
     struct str body;
-    uint32_t cost; /* credit it used: mcp_call_take() it when the body has been dealt with (chunks) */
+    uint32_t
+        cost; /* credit it used: mcp_call_take() it when the body has been dealt with (chunks) */
 };
 
 struct mcp_session_ops {
@@ -82,7 +84,8 @@ struct mcp_session_ops {
     int (*on_hello)(struct mcp_session *s, const struct mcp_hello *hello);
 
     /* Server */
-    void (*on_request)(struct mcp_session *s, struct mcp_call *call, const struct mcp_message *request);
+    void (*on_request)(struct mcp_session *s, struct mcp_call *call,
+                       const struct mcp_message *request);
     void (*on_cancel)(struct mcp_session *s, struct mcp_call *call, enum mcp_cancel reason);
 
     /* Client. on_end: exactly one of @response and @error is there; the handle is invalid afterwards */
@@ -101,25 +104,25 @@ struct mcp_settings {
     bool needs_hello;       /* server: a plain peer is told 426 */
     bool needs_key;         /* server: a plain peer is told 401 */
     uint16_t plain_inflight;
-    uint32_t fragment;         /* longest payload we send, with its extension block */
-    uint32_t fragment_min;     /* fewest body bytes in a frame with MORE */
-    uint32_t partial_max;      /* incomplete or waiting messages */
-    uint64_t partial_bytes;    /* of these, and what was charged by mcp_session_charge() */
-    uint32_t call_unsent;      /* then a producer is full */
-    uint32_t session_unsent;   /* then nothing more is taken */
-    uint32_t control_max;      /* queued control frames */
-    uint32_t abuse_burst;      /* PINGs, ignored frames, tiny credits, empty chunks */
+    uint32_t fragment;       /* longest payload we send, with its extension block */
+    uint32_t fragment_min;   /* fewest body bytes in a frame with MORE */
+    uint32_t partial_max;    /* incomplete or waiting messages */
+    uint64_t partial_bytes;  /* of these, and what was charged by mcp_session_charge() */
+    uint32_t call_unsent;    /* then a producer is full */
+    uint32_t session_unsent; /* then nothing more is taken */
+    uint32_t control_max;    /* queued control frames */
+    uint32_t abuse_burst;    /* PINGs, ignored frames, tiny credits, empty chunks */
     uint32_t abuse_per_s;
     nsec_t first_frame_ns;
     nsec_t half_frame_ns;
-    nsec_t partial_ns;         /* without progress */
-    nsec_t cancel_ns;          /* from CANCEL to its terminal frame */
-    nsec_t stall_ns;           /* output waits, the peer takes nothing */
-    nsec_t ping_open_ns;       /* without received bytes while calls are open */
-    nsec_t ping_idle_ns;       /* likewise while none are */
-    nsec_t pong_ns;            /* from PING to any byte */
-    nsec_t linger_ns;          /* in FLUSH */
-    nsec_t idle_ns;            /* without calls; NSEC_NEVER: no end */
+    nsec_t partial_ns;   /* without progress */
+    nsec_t cancel_ns;    /* from CANCEL to its terminal frame */
+    nsec_t stall_ns;     /* output waits, the peer takes nothing */
+    nsec_t ping_open_ns; /* without received bytes while calls are open */
+    nsec_t ping_idle_ns; /* likewise while none are */
+    nsec_t pong_ns;      /* from PING to any byte */
+    nsec_t linger_ns;    /* in FLUSH */
+    nsec_t idle_ns;      /* without calls; NSEC_NEVER: no end */
 };
 
 /* Limits as the protocol has them: all codecs and features, no compression, idle after 300 s. */
@@ -134,7 +137,7 @@ struct mcp_in {
     uint32_t total; /* of the body */
     uint32_t cost;  /* credit used */
     uint8_t type;
-    bool is_open;   /* more is to come */
+    bool is_open; /* more is to come */
 };
 
 struct mcp_call {
@@ -162,20 +165,20 @@ struct mcp_call {
     uint32_t deficit;
     const char *end_text; /* with end_code */
     uint16_t lane;
-    uint8_t end_code;  /* told by on_end when woken */
+    uint8_t compression; /* client: of its request */
+    uint8_t end_code;    /* told by on_end when woken */
     uint8_t end_flags;
     uint8_t wakes;     /* what is to be told */
     uint8_t reason;    /* of CANCEL */
     bool is_listed;    /* in the table: the id is in use */
     bool is_held;      /* the application has the handle */
-    bool is_begun;     /* client: its first frame was sent */
+    bool is_begun;     /* client: its first frame was sent; server: its handler saw it */
     bool is_early;     /* client: may be sent before the ACK */
     bool is_cancelled; /* no more events but the end */
     bool is_zombie;    /* client: ended for the application, the id is not free yet */
     bool is_full;
-    bool has_chunks;   /* chunks were sent */
-    bool is_waiting;   /* server: complete, waits for its lane */
-    bool is_fragmented; /* server: its request came in fragments, late ones may follow */
+    bool has_chunks; /* chunks were sent */
+    bool is_waiting; /* server: complete, waits for its lane */
 };
 
 #define MCP_INLINE_BUCKETS 8
@@ -203,28 +206,29 @@ struct mcp_session {
     uint64_t partial_bytes;
     uint64_t late_bytes; /* that may come for requests we ended, without being abuse */
     uint64_t unsent;
+    nsec_t now; /* as last heard */
     nsec_t last_received;
     nsec_t last_ping;
-    nsec_t last_call;   /* when the last one ended */
-    nsec_t tail_since;  /* half a frame is waiting */
-    nsec_t stall_since; /* of the batch */
+    nsec_t last_call;     /* when the last one ended */
+    nsec_t tail_since;    /* half a frame is waiting */
+    nsec_t stall_since;   /* of the batch */
     nsec_t starved_since; /* of connection credit; NSEC_NEVER: it is not */
-    nsec_t calls_due;   /* no call's due is earlier */
-    nsec_t end_due;     /* first frame, grace or linger, by state */
+    nsec_t calls_due;     /* no call's due is earlier */
+    nsec_t end_due;       /* first frame, grace or linger, by state */
     nsec_t abuse_at;
     uint32_t abuse_left; /* thousandths */
     uint32_t n_buckets;
-    uint32_t n_listed;   /* ids in use */
-    uint32_t n_calls;    /* with those that only their handlers keep */
+    uint32_t n_listed; /* ids in use */
+    uint32_t n_calls;  /* with those that only their handlers keep */
     uint32_t n_partial;
     uint32_t n_control;
     uint32_t newest;
     uint32_t next_seq;
-    uint32_t last_seen;  /* of the peer's GOAWAY */
+    uint32_t last_seen; /* of the peer's GOAWAY */
     uint32_t tail_len;
     uint32_t fragment;
-    uint32_t max_message; /* the peer's */
-    uint32_t call_limit;  /* the peer's */
+    uint32_t max_message;  /* the peer's */
+    uint32_t call_limit;   /* the peer's */
     uint16_t max_inflight; /* the peer's */
     uint16_t min_ping_s;   /* the peer's */
     uint16_t end_code;
@@ -235,10 +239,11 @@ struct mcp_session {
     uint8_t end_flags;
     bool is_plain;
     bool is_acked;
-    bool is_going;  /* GOAWAY was sent or received */
+    bool is_going; /* GOAWAY was sent or received */
     bool has_newest;
-    bool is_pinged; /* and no byte since */
-    int err;
+    bool is_pinged;  /* and no byte since */
+    bool is_crowded; /* producers wait for the session, not for their call */
+    uint8_t n_pongs; /* awaited */
 };
 
 /**
@@ -250,7 +255,8 @@ struct mcp_session {
  *
  * Return: 0; -ENOMEM nothing to undo.
  */
-MUST_USE int mcp_session_init(struct mcp_session *s, enum mcp_role role, const struct mcp_settings *settings,
+MUST_USE int mcp_session_init(struct mcp_session *s, enum mcp_role role,
+                              const struct mcp_settings *settings,
                               const struct mcp_session_ops *ops, struct mcp_pool *pool, nsec_t now);
 
 /* Frees everything, calls nobody: all handles are invalid. For on_end of every call, tick a DEAD session first. */
@@ -305,7 +311,8 @@ static inline enum mcp_code mcp_session_end_code(const struct mcp_session *s)
 MUST_USE int mcp_session_ping(struct mcp_session *s, const char opaque[static 8]);
 
 /* Server: no new calls, please; ends after the last call, or when @grace_s are over. Return: 0; -ENOMEM. */
-MUST_USE int mcp_session_goaway(struct mcp_session *s, enum mcp_goaway_reason reason, unsigned grace_s, nsec_t now);
+MUST_USE int mcp_session_goaway(struct mcp_session *s, enum mcp_goaway_reason reason,
+                                unsigned grace_s, nsec_t now);
 
 /* Ends with no error: FLUSH, calls end UNAVAILABLE at the next tick. */
 void mcp_session_close(struct mcp_session *s, nsec_t now);
@@ -322,8 +329,9 @@ void mcp_session_discharge(struct mcp_session *s, uint32_t n_bytes);
  */
 
 struct mcp_request {
-    struct mcp_ext ext; /* deadline_ms counts from @now of the opening and is written anew when the frame leaves */
-    struct str body;    /* copied */
+    struct mcp_ext
+        ext; /* deadline_ms counts from @now of the opening and is written anew when the frame leaves */
+    struct str body; /* copied */
     void *owner;
 };
 

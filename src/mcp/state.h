@@ -6,30 +6,30 @@
  *
  * session.c   life, dispatch, connection errors      calls.c    the table of calls, what is told to the application
  * timing.c    next_due, tick                          receive.c  messages put together, call and connection credit
- * client.c, server.c, plain.c (the profile: serve_plain.c), batch.c   what frames and the application ask for
+ * client.c, server.c, respond.c, serve_plain.c, batch.c   what frames and the application ask for
  * out.c       messages waiting to be sent             sched.c    which of them is written next
  */
 
 #include "mcp/session.h"
 
-#define MCP_OUT_FRONT 16 /* in front of a payload: header 8, room for a block with TOTAL_LEN 8 */
+#define MCP_OUT_FRONT 16  /* in front of a payload: header 8, room for a block with TOTAL_LEN 8 */
 #define MCP_SMALL_CAP 448 /* bytes of a pooled message, with MCP_OUT_FRONT */
 
 /* A message, or a whole control frame, waiting to be written. */
 struct mcp_out {
     struct mcp_out *next;
-    uint32_t seq; /* of a control frame */
+    uint32_t seq;     /* of a control frame */
     uint32_t ext_len; /* with its length field; 0: no block */
     uint32_t body_len;
-    uint32_t sent;    /* of the body */
-    uint16_t method_len; /* of the TLV METHOD, the first one */
+    uint32_t sent;        /* of the body */
+    uint16_t method_len;  /* of the TLV METHOD, the first one */
     uint16_t deadline_at; /* offset of the value in the block; 0: none */
-    uint16_t n_pins;  /* batches that point into it */
+    uint16_t n_pins;      /* batches that point into it */
     uint8_t type;
-    bool is_small;    /* from the pool */
-    bool is_begun;    /* its first frame has been written */
-    bool is_done;     /* freed when unpinned */
-    char bytes[];     /* front, block, body */
+    bool is_small; /* from the pool */
+    bool is_begun; /* its first frame has been written */
+    bool is_done;  /* freed when unpinned */
+    char bytes[];  /* front, block, body */
 };
 
 #define MCP_BATCH_PIECES 32
@@ -42,7 +42,7 @@ struct mcp_batch {
     uint32_t n_pieces;
     uint32_t first; /* piece not sent in full */
     uint32_t n_pins;
-    uint32_t len;   /* of bytes[] */
+    uint32_t len; /* of bytes[] */
     uint32_t total;
     struct str pieces[MCP_BATCH_PIECES];
     struct mcp_out *pins[MCP_BATCH_PINS];
@@ -67,28 +67,37 @@ static inline struct mcp_error mcp_own_error(unsigned code, unsigned flags, cons
 }
 
 /* session.c */
-void mcp_session_fail(struct mcp_session *s, unsigned code, const char *text, nsec_t now); /* connection error */
-void mcp_session_die(struct mcp_session *s, unsigned code, int err); /* close without words */
-void mcp_session_flush(struct mcp_session *s, nsec_t now);
-void mcp_session_drain(struct mcp_session *s, nsec_t now);           /* FLUSH once nothing is left */
-bool mcp_session_is_open(const struct mcp_session *s);
+void mcp_session_fail(struct mcp_session *s, unsigned code,
+                      const char *text); /* connection error */
+void mcp_session_refuse(struct mcp_session *s, unsigned code, unsigned flags, const char *text);
+void mcp_session_die(struct mcp_session *s, unsigned code); /* close without words */
+void mcp_session_flush(struct mcp_session *s);
+void mcp_session_drain(struct mcp_session *s); /* FLUSH once nothing is left */
+static inline bool mcp_session_is_over(const struct mcp_session *s)
+{
+    return s->state >= MCP_STATE_FLUSH;
+}
+/* What the other side said about itself. */
+void mcp_session_agree(struct mcp_session *s, const struct mcp_hello *theirs);
 /* Queues an ERROR that must not be lost: without memory the session dies. */
 void mcp_session_answer_error(struct mcp_session *s, uint32_t seq, const struct mcp_ext *ext,
-                              const struct mcp_error *error, nsec_t now);
+                              const struct mcp_error *error);
 /* Takes one from the abuse bucket. When it is empty the session fails. */
-void mcp_session_abuse(struct mcp_session *s, nsec_t now);
+void mcp_session_abuse(struct mcp_session *s);
 /* A frame for an id without a call: late, or never opened, which is an error. */
-void mcp_session_stray(struct mcp_session *s, uint32_t seq, nsec_t now);
+void mcp_session_stray(struct mcp_session *s, uint32_t seq);
 
 /* calls.c */
 struct mcp_call *mcp_calls_find(const struct mcp_session *s, uint32_t seq);
 struct mcp_call *mcp_calls_add(struct mcp_session *s, uint32_t seq); /* NULL without memory */
-void mcp_calls_unlist(struct mcp_session *s, struct mcp_call *call, nsec_t now); /* the id is free */
-void mcp_calls_drop(struct mcp_session *s, struct mcp_call *call);   /* frees it, unless somebody has it */
+void mcp_calls_unlist(struct mcp_session *s, struct mcp_call *call); /* the id is free */
+void mcp_calls_drop(struct mcp_session *s,
+                    struct mcp_call *call); /* frees it, unless somebody has it */
 void mcp_calls_wake(struct mcp_session *s, struct mcp_call *call, unsigned wakes);
 /* Client: on_end will tell it, if the application still has the handle. */
-void mcp_calls_end(struct mcp_session *s, struct mcp_call *call, unsigned code, unsigned flags, const char *text);
-void mcp_calls_end_all(struct mcp_session *s, unsigned code, unsigned flags, nsec_t now);
+void mcp_calls_end(struct mcp_session *s, struct mcp_call *call, unsigned code, unsigned flags,
+                   const char *text);
+void mcp_calls_end_all(struct mcp_session *s, unsigned code, unsigned flags);
 void mcp_calls_tell(struct mcp_session *s);
 void mcp_calls_shrink(struct mcp_session *s); /* an idle session keeps no table */
 void mcp_calls_set_due(struct mcp_session *s, struct mcp_call *call, nsec_t due);
@@ -100,60 +109,73 @@ void mcp_calls_lane_moved(struct mcp_session *s, uint16_t lane); /* its first ca
 
 /* receive.c */
 /* Verdict on a message: 0, or the code of a call error, with its text. */
-unsigned mcp_receive_check_first(const struct mcp_session *s, const struct mcp_frame *f, const struct mcp_ext *ext,
-                                 struct str body, const char **ret_text);
+unsigned mcp_receive_check_first(const struct mcp_session *s, const struct mcp_frame *f,
+                                 const struct mcp_ext *ext, struct str body, const char **ret_text);
 unsigned mcp_receive_begin(struct mcp_session *s, struct mcp_call *call, const struct mcp_frame *f,
-                           const struct mcp_ext *ext, struct str body, nsec_t now);
+                           const struct mcp_ext *ext, struct str body);
 /* 0, or a code. *ret_is_whole: the last fragment is in. */
-unsigned mcp_receive_more(struct mcp_session *s, struct mcp_call *call, const struct mcp_frame *f, nsec_t now,
+unsigned mcp_receive_more(struct mcp_session *s, struct mcp_call *call, const struct mcp_frame *f,
                           const char **ret_text, bool *ret_is_whole);
-unsigned mcp_receive_keep(struct mcp_session *s, struct mcp_call *call, const struct mcp_message *m);
+unsigned mcp_receive_keep(struct mcp_session *s, struct mcp_call *call,
+                          const struct mcp_message *m);
 /* Takes the kept message out of the call; the caller frees in.data with mcp_receive_free(). */
-struct mcp_in mcp_receive_take(struct mcp_session *s, struct mcp_call *call, struct mcp_ext *ret_ext,
-                               struct mcp_message *ret_message);
+struct mcp_in mcp_receive_take(struct mcp_session *s, struct mcp_call *call,
+                               struct mcp_ext *ret_ext, struct mcp_message *ret_message);
 void mcp_receive_free(struct mcp_session *s, struct mcp_in *in);
 void mcp_receive_drop(struct mcp_session *s, struct mcp_call *call);
 /* The call whose message began last, when there are too many or they are too long; else NULL. */
 struct mcp_call *mcp_receive_excess(const struct mcp_session *s);
-void mcp_receive_credit(struct mcp_session *s, struct mcp_call *call); /* list it if an update is due */
+void mcp_receive_credit(struct mcp_session *s,
+                        struct mcp_call *call); /* list it if an update is due */
 
 /* client.c */
-void mcp_client_frame(struct mcp_session *s, const struct mcp_frame *f, nsec_t now);
-void mcp_client_abandon(struct mcp_session *s, struct mcp_call *call, unsigned code, const char *text, nsec_t now);
-void mcp_client_due(struct mcp_session *s, struct mcp_call *call, nsec_t now);
+void mcp_client_frame(struct mcp_session *s, const struct mcp_frame *f);
+void mcp_client_abandon(struct mcp_session *s, struct mcp_call *call, unsigned code,
+                        const char *text);
+void mcp_client_due(struct mcp_session *s, struct mcp_call *call);
 MUST_USE int mcp_client_hello(struct mcp_session *s);
 
 /* server.c */
-void mcp_server_frame(struct mcp_session *s, const struct mcp_frame *f, nsec_t now);
-void mcp_server_hello(struct mcp_session *s, const struct mcp_frame *f, nsec_t now);
+void mcp_server_frame(struct mcp_session *s, const struct mcp_frame *f);
+void mcp_server_hello(struct mcp_session *s, const struct mcp_frame *f);
 /* Opens a call of which @f is the first frame, or answers why not. */
-void mcp_server_open(struct mcp_session *s, const struct mcp_frame *f, int ext_result, const struct mcp_ext *ext,
-                     struct str body, nsec_t now);
+void mcp_server_open(struct mcp_session *s, const struct mcp_frame *f, int ext_result,
+                     const struct mcp_ext *ext, struct str body);
 void mcp_server_abort(struct mcp_session *s, struct mcp_call *call, const struct mcp_error *error,
-                      enum mcp_cancel reason, nsec_t now);
+                      enum mcp_cancel reason);
 void mcp_server_start(struct mcp_session *s, struct mcp_call *call); /* its lane is free */
-void mcp_server_due(struct mcp_session *s, struct mcp_call *call, nsec_t now);
-void mcp_server_batch(struct mcp_session *s, const struct mcp_frame *f, nsec_t now);
+void mcp_server_due(struct mcp_session *s, struct mcp_call *call);
+void mcp_server_batch(struct mcp_session *s, const struct mcp_frame *f);
 
 /* serve_plain.c */
-void mcp_plain_frame(struct mcp_session *s, const struct mcp_frame *f, nsec_t now);
-MUST_USE int mcp_plain_answer(struct mcp_call *call, unsigned status, struct str error, struct str body);
+void mcp_plain_frame(struct mcp_session *s, const struct mcp_frame *f);
+/* An answer that does not wait for others, with or without a call. Return: 0; -ENOMEM. */
+MUST_USE int mcp_plain_say(struct mcp_session *s, uint32_t seq, unsigned status, struct str error,
+                           struct str body);
+MUST_USE int mcp_plain_answer(struct mcp_call *call, unsigned status, struct str error,
+                              struct str body);
 
 /* out.c */
-struct mcp_out *mcp_out_new(struct mcp_session *s, unsigned type, const struct mcp_ext *ext, size_t body_len);
+struct mcp_out *mcp_out_new(struct mcp_session *s, unsigned type, const struct mcp_ext *ext,
+                            size_t body_len);
 char *mcp_out_body(struct mcp_out *o);
 void mcp_out_free(struct mcp_session *s, struct mcp_out *o); /* now, or when it is unpinned */
 void mcp_out_push(struct mcp_session *s, struct mcp_call *call, struct mcp_out *o);
 struct mcp_out *mcp_out_pop(struct mcp_session *s, struct mcp_call *call);
 void mcp_out_drop(struct mcp_session *s, struct mcp_call *call); /* all that waits */
 /* Queues a control frame, its body to be filled in by the caller. NULL without memory. */
-struct mcp_out *mcp_out_control(struct mcp_session *s, unsigned type, uint32_t seq, size_t body_len);
+struct mcp_out *mcp_out_control(struct mcp_session *s, unsigned type, uint32_t seq,
+                                size_t body_len);
 struct mcp_out *mcp_out_new_error(struct mcp_session *s, uint32_t seq, const struct mcp_ext *ext,
                                   const struct mcp_error *error);
 void mcp_out_put_control(struct mcp_session *s, struct mcp_out *o);
 void mcp_out_drop_control(struct mcp_session *s);
 
 /* sched.c */
-void mcp_sched_list(struct mcp_session *s, struct mcp_call *call); /* it has output that may be sent now */
+void mcp_sched_unpark(struct mcp_session *s,
+                      struct mcp_call *call); /* it may go on; keeps its place if it has one */
+void mcp_sched_ease(struct mcp_session *s);   /* tells producers that the session has room again */
+void mcp_sched_list(struct mcp_session *s,
+                    struct mcp_call *call); /* it has output that may be sent now */
 void mcp_sched_unlist(struct mcp_call *call);
 void mcp_sched_free_batch(struct mcp_session *s);
