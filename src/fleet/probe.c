@@ -40,6 +40,7 @@ struct probe {
     bool is_running;
     bool is_retried;          /* a stale connection was replaced once */
     bool is_in_round;
+    bool is_silent;           /* the last question was not answered in time: asked again, but not waited for */
 };
 
 static void ask(struct probe *p, bool is_fresh);
@@ -71,6 +72,7 @@ static void finish(struct probe *p, bool is_ok)
     nsec_t wait = prober->settings->interval_ns;
 
     p->is_running = false;
+    p->is_silent = p->is_silent && !is_ok;
     p->report.is_ok = is_ok;
     if (!is_ok && wait > DOWN_INTERVAL)
         wait = DOWN_INTERVAL;
@@ -227,6 +229,7 @@ static void on_fail(struct attempt *a, enum call_outcome outcome, int err)
         ask(p, /* is_fresh= */ true);
         return;
     }
+    p->is_silent = err == -ETIMEDOUT || err == -EHOSTUNREACH;
     give_up(p, err == -ECONNRESET && outcome == CALL_RESET ? "closed the connection without an answer" : err_text(err));
 }
 
@@ -274,21 +277,32 @@ static void on_timer(struct net_timer *timer)
         return;
     }
     attempt_cancel(&p->attempt);
+    p->is_silent = true;
     (void)snprintf(why, sizeof(why), "no answer to %s within %lld ms", targets[p->question].s,
                    (long long)(p->prober->settings->timeout_ns / NSEC_PER_MSEC));
     give_up(p, why);
 }
 
+static bool has_any_voice(const struct prober *prober)
+{
+    for (size_t i = 0; i < prober->n_probes; i++)
+        if (!prober->probes[i].is_silent)
+            return true;
+    return false;
+}
+
 void prober_look_again(struct prober *prober)
 {
+    const bool has_other = has_any_voice(prober);
+
     if (prober->is_round)
         return;
     prober->is_round = true;
-    prober->n_asked = prober->n_probes;
     for (size_t i = 0; i < prober->n_probes; i++) {
         struct probe *p = &prober->probes[i];
 
-        p->is_in_round = true;
+        p->is_in_round = !p->is_silent || !has_other;
+        prober->n_asked += p->is_in_round;
         if (!p->is_running)
             net_timer_arm(prober->loop, &p->timer, time_now());
     }

@@ -24,7 +24,7 @@ struct prober_ops {
     const char *name;
     /* What a node said; the receiver may take the sets out of @report, what is left in it is freed. */
     void (*on_report)(struct prober *p, uint16_t index, struct fleet_report *report);
-    /* Every node has reported since the last prober_look_again(). */
+    /* Every node has reported since the last prober_look_again(); one that had been silent before is waited for only where all are. */
     void (*on_round)(struct prober *p);
 };
 
