@@ -36,6 +36,7 @@ static void each_golden_header_is_read_and_written_byte_for_byte(void **state)
     }
 }
 
+/* [M-2] */
 static void a_frame_in_pieces_waits_for_its_last_byte(void **state)
 {
     struct str bytes = golden_get("credit");
@@ -50,6 +51,7 @@ static void a_frame_in_pieces_waits_for_its_last_byte(void **state)
     }
 }
 
+/* [M-1] */
 static void another_version_is_refused_at_its_first_byte(void **state)
 {
     static const char first[] = {0, 2, 'G', 0x16, (char)0xFF};
@@ -63,6 +65,7 @@ static void another_version_is_refused_at_its_first_byte(void **state)
     }
 }
 
+/* [M-3] */
 static void a_length_over_the_maximum_is_refused_at_the_header(void **state)
 {
     char head[MCP_HEADER_LEN];
@@ -76,6 +79,7 @@ static void a_length_over_the_maximum_is_refused_at_the_header(void **state)
 }
 
 /* Length 0 stands for one that the type accepts. */
+/* [M-16] [M-17] [M-18] [M-19] */
 static void each_type_has_its_direction_seqid_bits_and_length(void **state)
 {
     static const struct {
@@ -136,6 +140,7 @@ static void each_type_has_its_direction_seqid_bits_and_length(void **state)
     }
 }
 
+/* [M-22] */
 static void an_error_on_a_call_only_goes_to_the_client(void **state)
 {
     static char bytes[10];
@@ -146,6 +151,7 @@ static void an_error_on_a_call_only_goes_to_the_client(void **state)
     assert_int_equal(mcp_frame_check(&f, MCP_SERVER), -EPROTO);
 }
 
+/* [M-19] */
 static void a_credit_frame_holds_whole_entries(void **state)
 {
     static char bytes[512];
@@ -158,6 +164,7 @@ static void a_credit_frame_holds_whole_entries(void **state)
     }
 }
 
+/* [M-20] */
 static void reserved_types_are_errors_and_unknown_ones_are_counted(void **state)
 {
     (void)state;
@@ -187,6 +194,7 @@ static void newer_survives_the_wrap(void **state)
     assert_false(mcp_seq_is_newer(UINT32_C(0x40000000) + 1, 1));
 }
 
+/* [M-76] */
 static void credit_is_absolute_and_never_goes_backwards(void **state)
 {
     struct mcp_tx tx = {.limit = 100};
@@ -200,6 +208,7 @@ static void credit_is_absolute_and_never_goes_backwards(void **state)
     assert_int_equal(mcp_tx_room(&tx), 90);
 }
 
+/* [M-75] */
 static void credit_goes_on_after_four_gibibytes(void **state)
 {
     struct mcp_tx tx = {.limit = MCP_WINDOW_MIN};
@@ -224,6 +233,7 @@ static void credit_goes_on_after_four_gibibytes(void **state)
     }
 }
 
+/* [M-74] */
 static void one_byte_beyond_the_limit_is_noticed(void **state)
 {
     struct mcp_rx rx = mcp_rx_make(8192);
@@ -234,6 +244,7 @@ static void one_byte_beyond_the_limit_is_noticed(void **state)
     assert_int_equal(mcp_rx_receive(&rx, 1), -EDQUOT);
 }
 
+/* [M-82] */
 static void an_update_comes_at_half_a_window(void **state)
 {
     struct mcp_rx rx = mcp_rx_make(8192);
@@ -250,6 +261,7 @@ static void an_update_comes_at_half_a_window(void **state)
     assert_false(mcp_rx_update(&rx, false, &limit));
 }
 
+/* [M-81] */
 static void an_incomplete_message_is_granted_more_before_it_is_taken(void **state)
 {
     struct mcp_rx rx = mcp_rx_make(8192);
@@ -290,6 +302,7 @@ static void the_golden_error_is_read_and_written_byte_for_byte(void **state)
     assert_memory_equal(out, payload.s, payload.len);
 }
 
+/* [M-88] */
 static void an_error_of_wrong_length_is_refused(void **state)
 {
     struct str payload = str_from(golden_get("error"), MCP_HEADER_LEN);
@@ -303,6 +316,7 @@ static void an_error_of_wrong_length_is_refused(void **state)
     assert_int_equal(mcp_error_parse(str_make(longer, payload.len + 1), &e), -EPROTO);
 }
 
+/* [M-89] */
 static void a_long_error_text_is_cut_between_characters(void **state)
 {
     static char text[2000];
@@ -318,6 +332,7 @@ static void a_long_error_text_is_cut_between_characters(void **state)
     assert_int_equal(e.text.len, MCP_ERROR_TEXT_MAX - 1);
 }
 
+/* [M-91] */
 static void an_unknown_code_is_described_like_unknown(void **state)
 {
     (void)state;
