@@ -120,6 +120,7 @@ static void every_field_survives_a_round_trip(void **state)
     assert_null(mcp_ext_metadata(&ext, STR("nothing")).s);
 }
 
+/* [M-33] [M-34] [M-35] [M-43] */
 static void each_malformed_block_is_an_invalid_argument(void **state)
 {
     static const struct {
@@ -163,6 +164,7 @@ static void each_malformed_block_is_an_invalid_argument(void **state)
     }
 }
 
+/* [M-38] */
 static void what_is_well_formed_but_unknown_is_unimplemented(void **state)
 {
     static const char *const rows[] = {"0002 ff 00", "0003 8b 01 03", "0007 8c 05 03 00000001",
@@ -177,6 +179,7 @@ static void what_is_well_formed_but_unknown_is_unimplemented(void **state)
     }
 }
 
+/* [M-37] */
 static void unknown_ordinary_tags_are_skipped_also_twice(void **state)
 {
     struct mcp_ext ext;
@@ -187,6 +190,7 @@ static void unknown_ordinary_tags_are_skipped_also_twice(void **state)
     assert_true(str_eq(body, STR("H")));
 }
 
+/* [M-32] */
 static void a_block_has_at_most_2048_bytes(void **state)
 {
     static char bytes[4096];
@@ -213,6 +217,7 @@ static void a_block_has_at_most_2048_bytes(void **state)
     assert_int_equal(mcp_ext_parse(str_make(bytes, sizeof(bytes)), &ext, &body), -EINVAL);
 }
 
+/* [M-36] */
 static void metadata_values_have_at_most_1024_bytes_together(void **state)
 {
     static char value[256];
@@ -295,6 +300,7 @@ static int parse_with(size_t at, uint8_t value, bool is_ack)
     return mcp_hello_parse(str_make(bytes, payload.len), is_ack, &h);
 }
 
+/* [M-44] [M-45] [M-46] [M-47] [M-48] [M-49] */
 static void what_a_hello_may_not_say_is_an_error(void **state)
 {
     static const struct {
@@ -331,6 +337,7 @@ static void what_a_hello_may_not_say_is_an_error(void **state)
     }
 }
 
+/* [M-50] */
 static void an_ack_grants_what_may_have_been_used_already(void **state)
 {
     (void)state;
@@ -339,6 +346,7 @@ static void an_ack_grants_what_may_have_been_used_already(void **state)
     assert_int_equal(parse_with(5, 2, true), -EPROTO);
 }
 
+/* [M-51] */
 static void features_are_what_both_have(void **state)
 {
     struct mcp_hello a = {.features = 0x1F};
@@ -373,6 +381,7 @@ static void the_plain_vectors_are_read_and_written_byte_for_byte(void **state)
     assert_memory_equal(out, payload.s, payload.len);
 }
 
+/* [M-6] */
 static void malformed_plain_requests_are_refused(void **state)
 {
     static const struct {
