@@ -398,14 +398,12 @@ void api_answer_bytes(struct api_answer *a, struct str bytes)
     a->tail_len += bytes.len;
 }
 
-/* Reads `": 123` at the front of @text. */
+/* Reads `: 123` at the front of @text. */
 static bool read_number_behind_name(struct str text, uint64_t *ret_value)
 {
     size_t n = 0;
 
-    if (!str_starts(text, STR("\"")))
-        return false;
-    text = str_trim(str_from(text, 1));
+    text = str_trim(text);
     if (!str_starts(text, STR(":")))
         return false;
     text = str_trim(str_from(text, 1));
@@ -414,30 +412,32 @@ static bool read_number_behind_name(struct str text, uint64_t *ret_value)
     return str_to_u64(str_head(text, n), ret_value) == 0;
 }
 
-/*
- * The last one of its name: the node writes its counters at the end. Inside a text the quotes would
- * be escaped, so the name with plain quotes around it can only be a key.
- */
-static void find_counter(struct str tail, const struct field *field, struct api_usage *usage)
+static const struct field *find_counter(enum place where, struct str name)
 {
-    uint64_t value;
-    size_t at;
-
-    while ((at = str_search(tail, field->name)) < tail.len) {
-        struct str behind = str_from(tail, at + field->name.len);
-
-        if (at > 0 && tail.s[at - 1] == '"' && read_number_behind_name(behind, &value))
-            set_counter(usage, field, value);
-        tail = behind;
-    }
+    for (size_t i = 0; i < N_FIELDS; i++)
+        if (fields[i].take == TAKE_COUNTER && fields[i].in == where && str_eq(fields[i].name, name))
+            return &fields[i];
+    return NULL;
 }
 
+/*
+ * The last one of its name counts: the node writes its counters at the end. Inside a text the quotes would be escaped, so the name with
+ * plain quotes around it can only be a key.
+ */
 void api_answer_end_bytes(struct api_answer *a)
 {
     enum place where = a->route->family == API_OLLAMA ? IN_TOP : IN_USAGE;
+    struct str tail = str_make(a->tail, a->tail_len);
 
-    for (size_t i = 0; i < N_FIELDS; i++)
-        if (fields[i].take == TAKE_COUNTER && fields[i].in == where)
-            find_counter(str_make(a->tail, a->tail_len), &fields[i], &a->usage);
+    tail = str_from(tail, str_find(tail, '"') + 1);
+    while (tail.len > 0) {
+        size_t len = str_find(tail, '"');
+        const struct field *field = len < tail.len ? find_counter(where, str_head(tail, len)) : NULL;
+        uint64_t value;
+
+        tail = str_from(tail, len + 1);
+        if (field != NULL && read_number_behind_name(tail, &value))
+            set_counter(&a->usage, field, value);
+    }
     a->state = API_ANSWER_COMPLETE;
 }

@@ -72,6 +72,19 @@ int str_to_u64(struct str a, uint64_t *ret_value)
     return 0;
 }
 
+size_t str_put_u64(uint64_t value, char out[static U64_DIGITS_MAX])
+{
+    char digits[U64_DIGITS_MAX];
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    memcpy(out, digits + at, sizeof(digits) - at);
+    return sizeof(digits) - at;
+}
+
 bool str_eq_secret(struct str a, struct str b)
 {
     volatile unsigned char diff = a.len != b.len;

@@ -96,6 +96,11 @@ struct str str_split(struct str *rest, char sep);
  */
 MUST_USE int str_to_u64(struct str a, uint64_t *ret_value);
 
+#define U64_DIGITS_MAX 20
+
+/* Decimal digits of @value into @out, not terminated. Return: how many. */
+size_t str_put_u64(uint64_t value, char out[static U64_DIGITS_MAX]);
+
 /* Whether two secrets are equal, in time that depends on their lengths only. */
 bool str_eq_secret(struct str a, struct str b);
 

@@ -117,7 +117,7 @@ int control_init(struct control *c, struct gateway *g, const struct control_ops 
         .via = str_of(g->via),
     };
     c->metrics = metrics_new();
-    if (c->metrics == NULL)
+    if (c->metrics == NULL || http_out_init(&c->out) < 0)
         return -ENOMEM;
     r = net_loop_init(&c->loop);
     if (r < 0)
@@ -156,5 +156,6 @@ void control_fini(struct control *c)
         net_loop_fini(&c->loop);
     }
     prober_free(&c->prober);
+    http_out_fini(&c->out);
     c->metrics = metrics_free(c->metrics);
 }

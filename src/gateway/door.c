@@ -11,6 +11,7 @@
 
 #define UNSENT_MAX (64 * 1024) /* beyond the record in hand */
 #define ORIGIN_MAX 512
+#define OWN_FIELDS_MAX 2048 /* request id, CORS with its origin, Allow, node */
 
 struct door_conn {
     struct http_conn http;
@@ -40,24 +41,35 @@ static struct door_conn *sink_owner(const struct sink *s)
     return container_of((struct sink *)(uintptr_t)s, struct door_conn, sink);
 }
 
+/* Fields the door adds to every answer. */
+static void put_own_fields(const struct door_conn *d, struct buf *out)
+{
+    const struct timeline *tl = &d->exchange->tl;
+    char digits[U64_DIGITS_MAX];
+    int r = h1_put_field(out, STR("X-Request-Id"), str_make(tl->request_id, REQUEST_ID_LEN));
+
+    if (r == 0)
+        r = buf_put(out, d->own_fields);
+    if (r < 0 || !d->is_admin || tl->node.len == 0)
+        return;
+    if (h1_put_field(out, STR("X-Chasqui-Node"), tl->node) == 0)
+        (void)!h1_put_field(out, STR("X-Chasqui-Attempts"), str_make(digits, str_put_u64(tl->n_attempts, digits)));
+}
+
 static void sink_head(struct sink *s, const struct answer_head *head)
 {
     struct door_conn *d = sink_owner(s);
-    const struct timeline *tl = &d->exchange->tl;
-    struct http_answer answer = {
-        .status = head->status,
-        .fields = head->fields,
-        .has_length = head->has_length,
-        .length = head->length,
-    };
-    char text[1024];
-    int n = snprintf(text, sizeof(text), "X-Request-Id: %s\r\n" STR_FMT, tl->request_id, STR_ARG(d->own_fields));
+    char text[OWN_FIELDS_MAX];
+    struct buf own = {.data = text, .cap = sizeof(text), .max = sizeof(text)};
 
-    if (d->is_admin && tl->node.len > 0)
-        n += snprintf(text + n, sizeof(text) - (size_t)n,
-                      "X-Chasqui-Node: " STR_FMT "\r\nX-Chasqui-Attempts: %u\r\n", STR_ARG(tl->node), tl->n_attempts);
-    answer.own_fields = str_make(text, (size_t)n);
-    http_conn_head(&d->http, &answer);
+    put_own_fields(d, &own);
+    http_conn_head(&d->http, &(struct http_answer){
+                                 .status = head->status,
+                                 .own_fields = buf_str(&own),
+                                 .fields = head->fields,
+                                 .has_length = head->has_length,
+                                 .length = head->length,
+                             });
 }
 
 static void sink_bytes(struct sink *s, struct str bytes)

@@ -399,7 +399,11 @@ static void put_length(struct exchange *ex)
     struct str *fields = &ex->request.fields;
     char *at = (char *)(uintptr_t)fields->s + fields->len;
 
-    fields->len += (size_t)snprintf(at, EXCHANGE_LENGTH_FIELD_MAX, "Content-Length: %zu\r\n", ex->body.len);
+    char *end = mempcpy(at, "Content-Length: ", 16);
+
+    end += str_put_u64(ex->body.len, end);
+    end = mempcpy(end, "\r\n", 2);
+    fields->len += (size_t)(end - at);
 }
 
 static void understand(struct exchange *ex)

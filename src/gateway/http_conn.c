@@ -9,6 +9,7 @@
 #define PIPELINE_MAX       (64 * 1024)  /* unread bytes kept while an answer is on its way */
 #define LINGER_IDLE_NS     (2 * NSEC_PER_SEC)
 #define LINGER_NS          (30 * NSEC_PER_SEC)
+#define HEAD_OWN_MAX       256          /* status line, framing, Connection */
 #define KEPT_MAX           (PIPELINE_MAX + 2 * NET_READ_BUF_BYTES)
 
 static void go_on(struct http_conn *c);
@@ -34,7 +35,7 @@ static void forget_output(struct http_conn *c)
         return;
     out->conn = NULL;
     out->n_pieces = 0;
-    out->used = 0;
+    out->text.len = 0;
 }
 
 static void on_closed(struct net_stream *s)
@@ -106,7 +107,7 @@ void http_conn_flush(struct http_conn *c)
     if (c->state != HTTP_CONN_CLOSING && net_stream_write(&c->stream, out->pieces, out->n_pieces) < 0)
         abandon(c);
     out->n_pieces = 0;
-    out->used = 0;
+    out->text.len = 0;
     if (c->state == HTTP_CONN_ANSWERING && c->timer.due == NSEC_NEVER && net_stream_unsent(&c->stream) > 0)
         watch_sending(c);
 }
@@ -118,7 +119,7 @@ static struct http_out *claim(struct http_conn *c, size_t n, size_t text)
 
     if (out->conn != NULL && out->conn != c)
         http_conn_flush(out->conn);
-    if (out->n_pieces + n > HTTP_OUT_PIECES || out->used + text > sizeof(out->text))
+    if (out->n_pieces + n > HTTP_OUT_PIECES || out->text.len + text > HTTP_OUT_TEXT_BYTES)
         http_conn_flush(c);
     out->conn = c;
     return out;
@@ -129,29 +130,18 @@ static void put_piece(struct http_out *out, struct str piece)
     out->pieces[out->n_pieces++] = piece;
 }
 
+/* Appends to the text of this turn; claim() made the room. */
 static void put_text(struct http_out *out, struct str text)
 {
-    char *at = out->text + out->used;
-
-    memcpy(at, text.s, text.len);
-    out->used += text.len;
-    put_piece(out, str_make(at, text.len));
+    if (text.len > 0)
+        memcpy(out->text.data + out->text.len, text.s, text.len);
+    out->text.len += text.len;
 }
 
-static struct str framing_fields(struct http_conn *c, const struct http_answer *answer, char text[static 64])
+/* What was appended since @begin becomes a piece. */
+static void end_text(struct http_out *out, size_t begin)
 {
-    int n;
-
-    if (answer->has_length) {
-        n = snprintf(text, 64, "Content-Length: %llu\r\n", (unsigned long long)answer->length);
-        return str_make(text, (size_t)n);
-    }
-    if (c->is_http10) {
-        c->wants_close = true; /* the end of the connection is the end of the answer */
-        return STR_NULL;
-    }
-    c->is_chunked = true;
-    return STR("Transfer-Encoding: chunked\r\n");
+    put_piece(out, str_make(out->text.data + begin, out->text.len - begin));
 }
 
 static struct str connection_field(const struct http_conn *c)
@@ -166,35 +156,49 @@ static bool has_no_body(int status)
     return status == 204 || status == 304;
 }
 
-static void put_fields(struct http_conn *c, struct str fields)
+/* How the reader finds the end of the answer. */
+static void put_framing(struct http_conn *c, struct http_out *out, const struct http_answer *answer)
 {
-    struct http_out *out;
+    char digits[U64_DIGITS_MAX];
 
-    if (fields.len == 0)
+    c->is_chunked = false;
+    if (has_no_body(answer->status))
         return;
-    out = claim(c, 1, fields.len);
-    if (fields.len <= sizeof(out->text))
-        put_text(out, fields);
-    else
-        put_piece(out, fields);
+    if (answer->has_length) {
+        put_text(out, STR("Content-Length: "));
+        put_text(out, str_make(digits, str_put_u64(answer->length, digits)));
+        put_text(out, STR("\r\n"));
+    } else if (c->is_http10) {
+        c->wants_close = true; /* the end of the connection is the end of the answer */
+    } else {
+        c->is_chunked = true;
+        put_text(out, STR("Transfer-Encoding: chunked\r\n"));
+    }
 }
 
 void http_conn_head(struct http_conn *c, const struct http_answer *answer)
 {
-    char text[64];
-    int n = snprintf(text, sizeof(text), "HTTP/1.1 %d %s\r\n", answer->status, h1_reason(answer->status));
+    size_t own = HEAD_OWN_MAX + answer->own_fields.len;
+    bool is_long = own + answer->fields.len > HTTP_OUT_TEXT_BYTES;
+    struct http_out *out = claim(c, 3, is_long ? own : own + answer->fields.len);
+    size_t begin = out->text.len;
 
     c->has_answer = true;
     c->is_continue_due = false;
     if (c->server->is_draining || c->state == HTTP_CONN_BODY)
         c->wants_close = true; /* with unread body bytes before it, nothing behind can be read */
-    put_fields(c, str_make(text, (size_t)n));
-    put_fields(c, answer->own_fields);
-    put_fields(c, answer->fields);
-    c->is_chunked = false;
-    if (!has_no_body(answer->status))
-        put_fields(c, framing_fields(c, answer, text));
-    put_piece(claim(c, 1, 0), connection_field(c));
+    (void)!h1_put_status(&out->text, answer->status);
+    put_text(out, answer->own_fields);
+    if (is_long) {
+        end_text(out, begin);
+        put_piece(out, answer->fields);
+        begin = out->text.len;
+    } else {
+        put_text(out, answer->fields);
+    }
+    put_framing(c, out, answer);
+    put_text(out, connection_field(c));
+    end_text(out, begin);
 }
 
 void http_conn_piece(struct http_conn *c, struct str bytes)
@@ -205,8 +209,12 @@ void http_conn_piece(struct http_conn *c, struct str bytes)
     if (bytes.len == 0 || c->is_head_request || c->state == HTTP_CONN_CLOSING)
         return;
     out = claim(c, 3, sizeof(size));
-    if (c->is_chunked)
+    if (c->is_chunked) {
+        size_t begin = out->text.len;
+
         put_text(out, str_make(size, h1_chunk_head(size, bytes.len)));
+        end_text(out, begin);
+    }
     put_piece(out, bytes);
     if (c->is_chunked)
         put_piece(out, STR("\r\n"));
@@ -588,6 +596,17 @@ static void on_connection(struct net_listener *listener)
     list_put_back(&server->conns, &c->link);
     arm(c, server->settings->keep_alive_ns);
     net_stream_read_start(&c->stream);
+}
+
+int http_out_init(struct http_out *out)
+{
+    *out = (struct http_out){.text = BUF_INIT(HTTP_OUT_TEXT_BYTES)};
+    return buf_reserve(&out->text, HTTP_OUT_TEXT_BYTES);
+}
+
+void http_out_fini(struct http_out *out)
+{
+    buf_fini(&out->text);
 }
 
 int http_server_open(struct http_server *server, int fd)

@@ -15,7 +15,8 @@
 #include "net/stream.h"
 #include "observe/metrics.h"
 
-#define HTTP_OUT_PIECES 120
+#define HTTP_OUT_PIECES     120
+#define HTTP_OUT_TEXT_BYTES 16384
 
 struct http_conn;
 struct http_server;
@@ -53,9 +54,12 @@ struct http_out {
     struct http_conn *conn;
     size_t n_pieces;
     struct str pieces[HTTP_OUT_PIECES];
-    size_t used;                 /* of text */
-    char text[16384];            /* heads and chunk sizes the pieces point at */
+    struct buf text;             /* heads and chunk sizes that pieces point at; allocated once, so they stay where they are */
 };
+
+/* Return: 0, -ENOMEM. */
+MUST_USE int http_out_init(struct http_out *out);
+void http_out_fini(struct http_out *out);
 
 /* One loop's side of a listener. */
 struct http_server {
@@ -119,7 +123,7 @@ void http_server_close(struct http_server *server);
 struct http_answer {
     int status;
     struct str own_fields; /* whole field lines, copied */
-    struct str fields;     /* the same; copied up to 16 KiB, beyond that they must stay until the next flush */
+    struct str fields;     /* the same; copied where they fit, beyond that they must stay until the next flush */
     bool has_length;       /* then exactly `length` bytes follow, and HEAD gets the length without them */
     uint64_t length;
 };

@@ -148,7 +148,7 @@ int worker_init(struct worker *w, struct gateway *gateway, const int *fds)
     w->idle_check.run = on_idle_check;
     w->rng.state = (uint64_t)time_now() ^ (uintptr_t)w;
     w->metrics = metrics_new();
-    if (w->metrics == NULL)
+    if (w->metrics == NULL || http_out_init(&w->out) < 0)
         return -ENOMEM;
     r = net_loop_init(&w->loop);
     w->has_loop = r == 0;
@@ -210,6 +210,7 @@ void worker_join(struct worker *w)
         clear_away(w);
     if (w->has_loop)
         net_loop_fini(&w->loop); /* not earlier: until now control may have had mail for it */
+    http_out_fini(&w->out);
     free(w->upstreams);
     free(w->servers);
     for (size_t i = 0; w->mcp_listeners != NULL && i < w->gateway->n_mcp_listens; i++)

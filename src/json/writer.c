@@ -183,9 +183,9 @@ void json_raw(struct json_writer *w, struct str value)
 void json_u64(struct json_writer *w, uint64_t value)
 {
     char text[24];
-    int n = snprintf(text, sizeof(text), "%" PRIu64, value);
+    size_t n = str_put_u64(value, text);
 
-    json_raw(w, str_make(text, (size_t)n));
+    json_raw(w, str_make(text, n));
 }
 
 void json_i64(struct json_writer *w, int64_t value)

@@ -22,14 +22,9 @@ static void put(struct buf *out, struct str bytes)
 
 static void put_u64(struct buf *out, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
+    char digits[U64_DIGITS_MAX];
 
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    put(out, str_make(digits + at, sizeof(digits) - at));
+    put(out, str_make(digits, str_put_u64(value, digits)));
 }
 
 /* Thousandths as a decimal, cut to @n_decimals, 1..3. */
