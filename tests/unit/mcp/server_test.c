@@ -41,6 +41,7 @@ static void costs_the_connection(const char *what, const struct str *frames, siz
         costs_the_connection(what, frames_, sizeof(frames_) / sizeof(frames_[0]), code); \
     } while (0)
 
+/* [M-52] */
 static void a_hello_is_answered_and_requests_right_behind_it_are_served(void **state)
 {
     struct peer *p = peer_make();
@@ -79,6 +80,7 @@ static void the_golden_batch_opens_two_calls(void **state)
     peer_free(p);
 }
 
+/* [M-23] [M-48] */
 static void what_hello_may_not_be_costs_the_connection(void **state)
 {
     struct mcp_hello bad = mcp_settings_default.hello;
@@ -105,6 +107,7 @@ static void what_hello_may_not_be_costs_the_connection(void **state)
                      hello_make(MCP_HELLO, &mcp_settings_default.hello));
 }
 
+/* [M-57] */
 static void a_refused_key_ends_all_calls_unprocessed(void **state)
 {
     struct peer *p = peer_make();
@@ -121,6 +124,7 @@ static void a_refused_key_ends_all_calls_unprocessed(void **state)
     peer_free(p);
 }
 
+/* [M-1] */
 static void wrong_version_closes_without_a_word(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
@@ -131,6 +135,7 @@ static void wrong_version_closes_without_a_word(void **state)
     peer_free(p);
 }
 
+/* [M-16] [M-17] [M-18] [M-19] [M-20] [M-24] [M-25] [M-26] [M-28] */
 static void each_wrong_frame_costs_the_connection(void **state)
 {
     struct str req1;
@@ -171,6 +176,7 @@ static void each_wrong_frame_costs_the_connection(void **state)
     COSTS_CONNECTION("CREDIT above 0x7FFFFFFF", "PROTOCOL", credit_make(0x80000001, 1));
 }
 
+/* [M-3] */
 static void a_frame_above_max_frame_costs_the_connection_at_its_header(void **state)
 {
     struct mcp_settings settings = mcp_settings_default;
@@ -184,6 +190,7 @@ static void a_frame_above_max_frame_costs_the_connection_at_its_header(void **st
     peer_free(p);
 }
 
+/* [M-33] [M-38] [M-39] [M-55] [M-65] [M-66] [M-67] [M-68] [M-87] */
 static void each_wrong_block_costs_the_call_only(void **state)
 {
     static char bad_tlv[] = {0, 2, 0x15, 5};
@@ -265,6 +272,7 @@ static void each_wrong_block_costs_the_call_only(void **state)
     peer_free(p);
 }
 
+/* [M-56] */
 static void a_lane_that_was_not_negotiated_is_unimplemented(void **state)
 {
     struct mcp_settings settings = mcp_settings_default;
@@ -279,6 +287,7 @@ static void a_lane_that_was_not_negotiated_is_unimplemented(void **state)
     peer_free(p);
 }
 
+/* [M-66] [M-127] */
 static void fragments_become_one_request_and_late_ones_do_no_harm(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
@@ -303,6 +312,7 @@ static void fragments_become_one_request_and_late_ones_do_no_harm(void **state)
     peer_free(p);
 }
 
+/* [M-27] [M-98] */
 static void cancel_discards_an_incomplete_request(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
@@ -315,6 +325,7 @@ static void cancel_discards_an_incomplete_request(void **state)
     peer_free(p);
 }
 
+/* [M-62] [M-63] [M-97] [M-98] */
 static void cancel_is_answered_at_once_but_counts_until_the_handler_lets_go(void **state)
 {
     struct mcp_settings settings = mcp_settings_default;
@@ -339,6 +350,7 @@ static void cancel_is_answered_at_once_but_counts_until_the_handler_lets_go(void
     peer_free(p);
 }
 
+/* [M-61] [M-64] */
 static void chunks_go_before_the_response_and_an_error_is_partial(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
@@ -359,6 +371,7 @@ static void chunks_go_before_the_response_and_an_error_is_partial(void **state)
     peer_free(p);
 }
 
+/* [M-78] */
 static void an_error_never_waits_for_credit(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
@@ -411,6 +424,7 @@ static void the_session_takes_no_more_than_its_backstop(void **state)
     peer_free(p);
 }
 
+/* [M-74] [M-76] [M-78] */
 static void a_chunk_is_cut_to_the_credit_at_hand(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
@@ -438,6 +452,7 @@ static void an_answer_longer_than_a_fragment_is_cut(void **state)
     peer_free(p);
 }
 
+/* [M-85] */
 static void fragments_of_calls_take_turns_and_small_ones_go_first(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
@@ -455,6 +470,7 @@ static void fragments_of_calls_take_turns_and_small_ones_go_first(void **state)
     peer_free(p);
 }
 
+/* [M-78] */
 static void connection_credit_stops_everybody_but_control(void **state)
 {
     struct mcp_settings settings = mcp_settings_default;
@@ -473,6 +489,7 @@ static void connection_credit_stops_everybody_but_control(void **state)
     peer_free(p);
 }
 
+/* [M-74] [M-81] [M-82] */
 static void sending_beyond_the_credit_costs_the_connection(void **state)
 {
     struct mcp_settings settings = mcp_settings_default;
@@ -500,6 +517,7 @@ static void sending_beyond_the_credit_costs_the_connection(void **state)
     peer_free(p);
 }
 
+/* [M-21] */
 static void unknown_types_are_ignored_and_their_bytes_credited(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
@@ -512,6 +530,7 @@ static void unknown_types_are_ignored_and_their_bytes_credited(void **state)
     peer_free(p);
 }
 
+/* [M-106] [M-107] */
 static void lanes_run_one_after_the_other(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
@@ -532,6 +551,7 @@ static void lanes_run_one_after_the_other(void **state)
     peer_free(p);
 }
 
+/* [M-120] [M-121] */
 static void a_malformed_batch_costs_the_connection(void **state)
 {
     static const struct {
@@ -561,6 +581,7 @@ static void a_malformed_batch_costs_the_connection(void **state)
             frame_make(MCP_BATCH | rows[i].flags, 0, hex_read(rows[i].hex, bytes, sizeof(bytes))));
 }
 
+/* [M-123] [M-124] */
 static void an_error_of_a_batch_block_is_each_entrys(void **state)
 {
     static const char *const rows[] = {
@@ -581,6 +602,7 @@ static void an_error_of_a_batch_block_is_each_entrys(void **state)
     }
 }
 
+/* [M-122] */
 static void a_batch_that_was_not_negotiated_costs_the_connection(void **state)
 {
     struct mcp_settings settings = mcp_settings_default;
@@ -593,6 +615,7 @@ static void a_batch_that_was_not_negotiated_costs_the_connection(void **state)
     peer_free(p);
 }
 
+/* [M-62] [M-124] */
 static void calls_over_the_limit_are_overloaded_also_in_a_batch(void **state)
 {
     struct mcp_settings settings = mcp_settings_default;
@@ -607,6 +630,7 @@ static void calls_over_the_limit_are_overloaded_also_in_a_batch(void **state)
     peer_free(p);
 }
 
+/* [M-113] [M-114] */
 static void after_goaway_new_calls_are_unavailable_and_the_last_one_closes(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
@@ -625,6 +649,7 @@ static void after_goaway_new_calls_are_unavailable_and_the_last_one_closes(void 
     peer_free(p);
 }
 
+/* [M-114] */
 static void when_grace_is_over_open_calls_are_unavailable(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
@@ -643,6 +668,7 @@ static void when_grace_is_over_open_calls_are_unavailable(void **state)
     peer_free(p);
 }
 
+/* [M-119] */
 static void the_end_of_the_connection_cancels_its_calls(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
@@ -658,6 +684,7 @@ static void the_end_of_the_connection_cancels_its_calls(void **state)
     peer_free(p);
 }
 
+/* [M-118] */
 static void an_error_on_the_connection_from_the_client_ends_it(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
