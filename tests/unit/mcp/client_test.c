@@ -20,6 +20,7 @@ static struct str ack_make(void)
     return hello_make(MCP_HELLO_ACK, &mcp_settings_default.hello);
 }
 
+/* [M-53] */
 static void requests_follow_hello_without_waiting(void **state)
 {
     struct peer *p = peer_make();
@@ -36,6 +37,7 @@ static void requests_follow_hello_without_waiting(void **state)
     peer_free(p);
 }
 
+/* [M-53] */
 static void before_the_ack_32_calls_and_64_kib_go_out_and_no_cancel(void **state)
 {
     struct peer *p = peer_make();
@@ -60,6 +62,7 @@ static void before_the_ack_32_calls_and_64_kib_go_out_and_no_cancel(void **state
     peer_free(p);
 }
 
+/* [M-56] [M-68] */
 static void what_the_server_does_not_take_fails_alone(void **state)
 {
     struct peer *p = peer_make();
@@ -84,6 +87,7 @@ static void what_the_server_does_not_take_fails_alone(void **state)
     peer_free(p);
 }
 
+/* [M-92] */
 static void the_deadline_is_written_when_the_frame_leaves(void **state)
 {
     struct peer *p = peer_ready(MCP_CLIENT, NULL);
@@ -125,6 +129,7 @@ static void chunks_and_a_response_reach_their_call(void **state)
     peer_free(p);
 }
 
+/* [M-27] */
 static void error_discards_an_incomplete_answer(void **state)
 {
     struct peer *p = peer_ready(MCP_CLIENT, NULL);
@@ -139,6 +144,7 @@ static void error_discards_an_incomplete_answer(void **state)
     peer_free(p);
 }
 
+/* [M-31] [M-55] [M-65] [M-66] */
 static void a_bad_answer_ends_the_call_here_and_is_cancelled(void **state)
 {
     struct mcp_ext lies = {.has_total_len = true, .total_len = 5};
@@ -191,12 +197,14 @@ static void costs_the_connection(bool begun, struct str frame, const char *said)
     peer_free(p);
 }
 
+/* [M-28] */
 static void an_answer_to_what_was_never_opened_costs_the_connection(void **state)
 {
     (void)state;
     costs_the_connection(false, frame_make(MCP_RESPONSE, 2, STR("a")), "ERROR 0 PROTOCOL;");
 }
 
+/* [M-26] */
 static void another_frame_inside_a_chunk_costs_the_connection(void **state)
 {
     (void)state;
@@ -204,6 +212,7 @@ static void another_frame_inside_a_chunk_costs_the_connection(void **state)
     costs_the_connection(true, answer_make(MCP_CHUNK, 1, &none, STR("a")), "ERROR 0 PROTOCOL;");
 }
 
+/* [M-16] [M-23] [M-74] [M-88] */
 static void other_wrong_answers_cost_the_connection(void **state)
 {
     (void)state;
@@ -214,6 +223,7 @@ static void other_wrong_answers_cost_the_connection(void **state)
     costs_the_connection(false, request_make(9, STR("a")), "ERROR 0 PROTOCOL;");
 }
 
+/* [M-52] */
 static void anything_before_the_ack_but_an_error_costs_the_connection(void **state)
 {
     struct peer *p = peer_make();
@@ -240,6 +250,7 @@ static void a_refused_hello_ends_early_calls_unprocessed(void **state)
     peer_free(p);
 }
 
+/* [M-97] [M-99] */
 static void a_cancelled_call_ends_once_with_what_the_server_says(void **state)
 {
     struct peer *p = peer_ready(MCP_CLIENT, NULL);
@@ -273,6 +284,7 @@ static void a_call_cancelled_before_it_was_sent_never_is(void **state)
     peer_free(p);
 }
 
+/* [M-101] */
 static void cancel_ends_a_request_between_fragments(void **state)
 {
     struct peer *p = peer_ready(MCP_CLIENT, NULL);
@@ -288,6 +300,7 @@ static void cancel_ends_a_request_between_fragments(void **state)
     peer_free(p);
 }
 
+/* [M-113] [M-115] */
 static void goaway_sends_back_what_was_not_sent(void **state)
 {
     struct peer *p = peer_ready(MCP_CLIENT, NULL);
@@ -322,6 +335,7 @@ static void closing_tells_every_call_at_the_next_tick(void **state)
     peer_free(p);
 }
 
+/* [M-80] [M-82] */
 static void credit_comes_back_when_chunks_are_taken(void **state)
 {
     struct peer *p = peer_ready(MCP_CLIENT, NULL);
@@ -338,6 +352,7 @@ static void credit_comes_back_when_chunks_are_taken(void **state)
     peer_free(p);
 }
 
+/* [M-28] */
 static void credit_for_an_unsent_call_costs_the_connection(void **state)
 {
     struct peer *p = peer_ready(MCP_CLIENT, NULL);
@@ -349,6 +364,7 @@ static void credit_for_an_unsent_call_costs_the_connection(void **state)
     peer_free(p);
 }
 
+/* [M-102] */
 static void ids_wrap_and_skip_those_in_use(void **state)
 {
     struct peer *p = peer_ready(MCP_CLIENT, NULL);
@@ -366,6 +382,7 @@ static void ids_wrap_and_skip_those_in_use(void **state)
     peer_free(p);
 }
 
+/* [M-105] */
 static void lanes_keep_their_order_of_first_frames(void **state)
 {
     struct peer *p = peer_ready(MCP_CLIENT, NULL);
@@ -379,6 +396,7 @@ static void lanes_keep_their_order_of_first_frames(void **state)
     peer_free(p);
 }
 
+/* [M-62] */
 static void no_more_calls_than_the_server_takes(void **state)
 {
     struct mcp_settings settings = mcp_settings_default;
