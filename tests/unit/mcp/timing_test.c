@@ -13,6 +13,7 @@ static void passes(struct peer *p, nsec_t wait, const char *said)
     assert_string_equal(peer_said(p), said);
 }
 
+/* [M-5] */
 static void the_first_frame_must_be_whole_within_five_seconds(void **state)
 {
     struct peer *p = peer_make();
@@ -26,6 +27,7 @@ static void the_first_frame_must_be_whole_within_five_seconds(void **state)
     peer_free(p);
 }
 
+/* [M-4] */
 static void half_a_frame_without_progress_costs_the_connection(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
@@ -38,6 +40,7 @@ static void half_a_frame_without_progress_costs_the_connection(void **state)
     peer_free(p);
 }
 
+/* [M-71] */
 static void a_message_without_progress_exceeds_its_deadline(void **state)
 {
     struct mcp_settings settings = mcp_settings_default;
@@ -57,6 +60,7 @@ static void a_message_without_progress_exceeds_its_deadline(void **state)
     peer_free(p);
 }
 
+/* [M-93] [M-94] */
 static void a_deadline_ends_a_call_wherever_it_is(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
@@ -80,6 +84,7 @@ static void a_deadline_ends_a_call_wherever_it_is(void **state)
     peer_free(p);
 }
 
+/* [M-95] */
 static void a_clients_deadline_ends_the_call_here_and_cancels_it(void **state)
 {
     struct peer *p = peer_ready(MCP_CLIENT, NULL);
@@ -95,6 +100,7 @@ static void a_clients_deadline_ends_the_call_here_and_cancels_it(void **state)
     peer_free(p);
 }
 
+/* [M-100] */
 static void a_cancel_without_a_terminal_frame_closes_after_30_s(void **state)
 {
     struct mcp_settings settings = mcp_settings_default;
@@ -118,6 +124,7 @@ static void a_cancel_without_a_terminal_frame_closes_after_30_s(void **state)
     peer_free(p);
 }
 
+/* [M-108] [M-111] */
 static void silence_is_pinged_after_15_s_with_calls_and_30_s_without(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
@@ -148,6 +155,7 @@ static void any_byte_is_life(void **state)
     peer_free(p);
 }
 
+/* [M-110] */
 static void pings_are_never_more_often_than_the_peer_allows(void **state)
 {
     struct mcp_settings settings = mcp_settings_default;
@@ -162,6 +170,7 @@ static void pings_are_never_more_often_than_the_peer_allows(void **state)
     peer_free(p);
 }
 
+/* [M-112] */
 static void a_peer_that_takes_nothing_for_30_s_is_closed(void **state)
 {
     struct mcp_settings settings = mcp_settings_default;
@@ -183,6 +192,7 @@ static void a_peer_that_takes_nothing_for_30_s_is_closed(void **state)
     peer_free(p);
 }
 
+/* [M-112] */
 static void a_peer_that_grants_no_connection_credit_for_30_s_is_closed(void **state)
 {
     struct mcp_settings settings = mcp_settings_default;
@@ -216,6 +226,7 @@ static void a_call_that_waits_for_its_own_credit_closes_nothing(void **state)
     peer_free(p);
 }
 
+/* [M-116] */
 static void an_idle_connection_is_sent_away_and_pings_are_no_activity(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
@@ -236,6 +247,7 @@ static void an_idle_connection_is_sent_away_and_pings_are_no_activity(void **sta
     peer_free(p);
 }
 
+/* [M-117] */
 static void after_an_error_input_is_discarded_for_a_second(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
@@ -274,6 +286,7 @@ static void floods_end_after(struct peer *p, struct str frame, uint32_t n)
     peer_free(p);
 }
 
+/* [M-30] [M-126] */
 static void frames_that_do_nothing_share_a_bucket(void **state)
 {
     static const char tiny[8] = {0};
@@ -296,6 +309,7 @@ static void frames_that_do_nothing_share_a_bucket(void **state)
     floods_end_after(p, frame_make(MCP_CANCEL, 1, STR("\0")), 10000);
 }
 
+/* [M-126] */
 static void the_bucket_refills_at_330_a_second(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
@@ -307,6 +321,7 @@ static void the_bucket_refills_at_330_a_second(void **state)
     floods_end_after(p, frame_make(0x21, 0, STR_NULL), 330);
 }
 
+/* [M-128] */
 static void a_thousand_control_frames_may_wait_and_no_more(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
@@ -320,6 +335,7 @@ static void a_thousand_control_frames_may_wait_and_no_more(void **state)
     peer_free(p);
 }
 
+/* [M-70] */
 static void too_many_partial_messages_cost_the_youngest(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
@@ -333,6 +349,7 @@ static void too_many_partial_messages_cost_the_youngest(void **state)
     peer_free(p);
 }
 
+/* [M-70] */
 static void too_many_partial_bytes_cost_the_youngest(void **state)
 {
     struct mcp_settings settings = mcp_settings_default;
@@ -395,6 +412,7 @@ static struct peer *plain_peer(void)
     return p;
 }
 
+/* [M-8] */
 static void a_plain_peer_is_answered_byte_for_byte(void **state)
 {
     static const char request[] = "\x01\x01\0\0\0\x01\0\x0a\x0a\x04"
@@ -410,6 +428,7 @@ static void a_plain_peer_is_answered_byte_for_byte(void **state)
     peer_free(p);
 }
 
+/* [M-7] [M-9] [M-10] [M-11] [M-12] */
 static void plain_mistakes_have_their_status(void **state)
 {
     struct peer *p = plain_peer();
@@ -442,6 +461,7 @@ static void plain_mistakes_have_their_status(void **state)
     peer_free(p);
 }
 
+/* [M-13] */
 static void other_types_close_a_plain_connection_without_words(void **state)
 {
     const struct str first[] = {STR("\x01\x41\0\0\0\x01\0\0"), STR("\x01\x08\0\0\0\0\0\0"),
@@ -463,6 +483,7 @@ static void other_types_close_a_plain_connection_without_words(void **state)
     }
 }
 
+/* [M-14] */
 static void where_keys_or_hello_are_needed_a_plain_peer_is_told(void **state)
 {
     (void)state;
