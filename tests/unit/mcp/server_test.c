@@ -325,7 +325,7 @@ static void cancel_discards_an_incomplete_request(void **state)
     peer_free(p);
 }
 
-/* [M-62] [M-63] [M-97] [M-98] */
+/* [M-60] [M-62] [M-63] [M-97] [M-98] */
 static void cancel_is_answered_at_once_but_counts_until_the_handler_lets_go(void **state)
 {
     struct mcp_settings settings = mcp_settings_default;
@@ -489,7 +489,7 @@ static void connection_credit_stops_everybody_but_control(void **state)
     peer_free(p);
 }
 
-/* [M-74] [M-81] [M-82] */
+/* [M-74] [M-79] [M-81] [M-82] */
 static void sending_beyond_the_credit_costs_the_connection(void **state)
 {
     struct mcp_settings settings = mcp_settings_default;
@@ -615,7 +615,7 @@ static void a_batch_that_was_not_negotiated_costs_the_connection(void **state)
     peer_free(p);
 }
 
-/* [M-62] [M-124] */
+/* [M-62] [M-103] [M-124] */
 static void calls_over_the_limit_are_overloaded_also_in_a_batch(void **state)
 {
     struct mcp_settings settings = mcp_settings_default;
