@@ -349,7 +349,7 @@ static void too_many_partial_messages_cost_the_youngest(void **state)
     peer_free(p);
 }
 
-/* [M-70] */
+/* [M-69] [M-70] */
 static void too_many_partial_bytes_cost_the_youngest(void **state)
 {
     struct mcp_settings settings = mcp_settings_default;
