@@ -377,7 +377,7 @@ static enum emitted stage_small(struct mcp_session *s, struct mcp_batch *b)
 
     /* Cut for want of credit: the rest of it is bulk. */
     if (r == EMITTED && len > 0 && list_first(&s->small) == &call->ready &&
-        call->first_out->is_begun)
+        call->first_out != NULL && call->first_out->is_begun)
         mcp_sched_list(s, call);
     return r;
 }
