@@ -396,6 +396,7 @@ static void world_fini(struct world *w)
     buf_fini(&w->to_client);
 }
 
+/* [M-59] [M-61] [M-104] */
 static void every_call_ends_once_and_credit_is_conserved(void **state)
 {
     static struct world w;
@@ -412,6 +413,7 @@ static void every_call_ends_once_and_credit_is_conserved(void **state)
     }
 }
 
+/* [M-75] [M-102] */
 static void four_gibibytes_and_the_wrap_of_ids_change_nothing(void **state)
 {
     static struct world w;
@@ -434,6 +436,7 @@ static void four_gibibytes_and_the_wrap_of_ids_change_nothing(void **state)
     }
 }
 
+/* [M-102] [M-104] */
 static void ids_come_round_while_others_are_in_use(void **state)
 {
     static struct world w;
@@ -477,6 +480,7 @@ static void put_script(struct buf *script, struct rng *rng)
     assert_int_equal(buf_put(script, request_make(900, STR("never"))), 0);
 }
 
+/* [M-2] */
 static void the_same_bytes_in_any_pieces_are_the_same_events(void **state)
 {
     struct rng rng = {.state = 5};
