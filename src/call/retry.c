@@ -15,7 +15,8 @@ static const struct call_rule rules[N_CALL_OUTCOMES] = {
     [CALL_STATUS_500] = {.name = "status_500",
                          .blame = CALL_BLAME_FAILURE,
                          .is_retried = true,
-                         .max_retries = 1},
+                         .max_retries = 1,
+                         .is_elsewhere = true},
     [CALL_STATUS_502_504] = {.name = "status_502_504",
                              .blame = CALL_BLAME_FAILURE,
                              .is_retried = true},
@@ -71,6 +72,8 @@ struct retry_answer retry_decide(const struct retry_settings *settings, struct r
     const struct call_rule *rule = call_rule_get(outcome);
     nsec_t delay;
 
+    if (rule->is_elsewhere && !question->has_other)
+        return no;
     if (!rule->is_retried || !is_in_time(question, 0))
         return no;
     if (rule->is_free) {

@@ -44,6 +44,7 @@ struct call_rule {
     bool is_retried;
     bool is_free;           /* at once, on a fresh connection to the same node, free of budget, once per exchange */
     unsigned max_retries;   /* own limit of this row; 0: the policy's */
+    bool is_elsewhere;      /* only on another node; without one the failure stands */
 };
 
 const struct call_rule *call_rule_get(enum call_outcome outcome);
@@ -69,7 +70,8 @@ struct retry_question {
     nsec_t now;
     nsec_t deadline;        /* NSEC_NEVER: none */
     nsec_t retry_after_ns;  /* of the node's answer; < 0: not given */
-    bool is_other_idle;     /* another candidate node has nothing in flight */
+    bool has_other;         /* there is another candidate node */
+    bool is_other_idle;     /* and one has nothing in flight */
 };
 
 enum retry_verdict {

@@ -51,15 +51,19 @@ static unsigned rank(const struct fleet_node *node, const struct fleet_ask *ask,
     return was_tried(ask, index) ? 1 : 0;
 }
 
+/* Among equals: the least in flight, and of those the one whose last turn is longest ago. */
+static bool is_before(const struct fleet_node *a, const struct fleet_node *b)
+{
+    return a->in_flight != b->in_flight ? a->in_flight < b->in_flight : a->turn < b->turn;
+}
+
 int fleet_pick(struct fleet *f, const struct fleet_ask *ask, nsec_t now, uint16_t *ret_index)
 {
     size_t best = f->n_nodes;
     unsigned best_rank = 0;
     bool is_known = ask->key.len == 0;
 
-    f->turn = (f->turn + 1) % f->n_nodes;
-    for (size_t step = 0; step < f->n_nodes; step++) {
-        size_t i = (f->turn + step) % f->n_nodes;
+    for (size_t i = 0; i < f->n_nodes; i++) {
         const struct fleet_node *node = &f->nodes[i];
         unsigned node_rank;
 
@@ -70,7 +74,7 @@ int fleet_pick(struct fleet *f, const struct fleet_ask *ask, nsec_t now, uint16_
             continue;
         node_rank = rank(node, ask, i, now);
         if (best == f->n_nodes || node_rank < best_rank ||
-            (node_rank == best_rank && node->in_flight < f->nodes[best].in_flight)) {
+            (node_rank == best_rank && is_before(node, &f->nodes[best]))) {
             best = i;
             best_rank = node_rank;
         }
@@ -79,20 +83,25 @@ int fleet_pick(struct fleet *f, const struct fleet_ask *ask, nsec_t now, uint16_
         return is_known ? FLEET_NO_NODE : FLEET_NO_MODEL;
     f->nodes[best].in_flight++;
     f->nodes[best].n_granted++;
+    f->nodes[best].turn = ++f->turn;
     *ret_index = (uint16_t)best;
     return 0;
 }
 
-bool fleet_has_idle_other(const struct fleet *f, const struct fleet_ask *ask, uint16_t index, nsec_t now)
+enum fleet_other fleet_look_for_other(const struct fleet *f, const struct fleet_ask *ask, uint16_t index, nsec_t now)
 {
+    enum fleet_other other = FLEET_ALONE;
+
     for (size_t i = 0; i < f->n_nodes; i++) {
         const struct fleet_node *node = &f->nodes[i];
 
-        if (i != index && node->state == NODE_UP && node->in_flight == 0 && serves(node, ask) &&
-            rank(node, ask, i, now) == 0)
-            return true;
+        if (i == index || node->state != NODE_UP || !serves(node, ask) || rank(node, ask, i, now) > 0)
+            continue;
+        if (node->in_flight == 0)
+            return FLEET_OTHER_IDLE;
+        other = FLEET_OTHER;
     }
-    return false;
+    return other;
 }
 
 static void set_state(struct fleet_node *node, enum node_state state, const char *why, nsec_t now)

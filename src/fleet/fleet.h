@@ -37,6 +37,7 @@ struct fleet_node {
     struct models resident; /* of /api/ps, and what has answered since */
     uint32_t in_flight;
     uint64_t n_granted;
+    uint64_t turn;          /* when it was chosen last */
     struct ejection ejection;
     nsec_t lost_at;         /* when a lost connection last counted against it */
     nsec_t charged_at;      /* when one last cost a token of the retry budget */
@@ -45,7 +46,7 @@ struct fleet_node {
 struct fleet {
     struct fleet_node *nodes;
     size_t n_nodes;
-    size_t turn;            /* round robin among equals */
+    uint64_t turn;          /* of the latest choice */
     struct rng rng;
     struct hash_key hash_key;
 };
@@ -94,8 +95,14 @@ void fleet_fini(struct fleet *f);
  */
 MUST_USE int fleet_pick(struct fleet *f, const struct fleet_ask *ask, nsec_t now, uint16_t *ret_index);
 
-/* Whether another node than @index could begin with this at once. */
-bool fleet_has_idle_other(const struct fleet *f, const struct fleet_ask *ask, uint16_t index, nsec_t now);
+enum fleet_other {
+    FLEET_ALONE,
+    FLEET_OTHER,
+    FLEET_OTHER_IDLE, /* it could begin at once */
+};
+
+/* Whether a node that was not tried yet, other than @index, could take this. */
+enum fleet_other fleet_look_for_other(const struct fleet *f, const struct fleet_ask *ask, uint16_t index, nsec_t now);
 
 /* How an attempt ended. */
 struct fleet_outcome {

@@ -105,14 +105,14 @@ bool desk_may_retry(struct desk *d, const struct grant *grant, enum call_outcome
     return may;
 }
 
-bool desk_has_idle_other(struct desk *d, const struct fleet_ask *ask, uint16_t node, nsec_t now)
+enum fleet_other desk_look_for_other(struct desk *d, const struct fleet_ask *ask, uint16_t node, nsec_t now)
 {
-    bool has;
+    enum fleet_other other;
 
     lock(d);
-    has = fleet_has_idle_other(&d->fleet, ask, node, now);
+    other = fleet_look_for_other(&d->fleet, ask, node, now);
     unlock(d);
-    return has;
+    return other;
 }
 
 void desk_report(struct desk *d, uint16_t node, struct fleet_report *report, struct desk_news *ret_news)

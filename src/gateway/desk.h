@@ -81,7 +81,7 @@ bool desk_is_resident(struct desk *d, uint16_t node, const struct fleet_ask *ask
 /* Whether the budget allows a further attempt after @outcome of @grant; failures that one death of a node causes cost one token together. */
 bool desk_may_retry(struct desk *d, const struct grant *grant, enum call_outcome outcome);
 
-bool desk_has_idle_other(struct desk *d, const struct fleet_ask *ask, uint16_t node, nsec_t now);
+enum fleet_other desk_look_for_other(struct desk *d, const struct fleet_ask *ask, uint16_t node, nsec_t now);
 
 /* A probe's report; what is left in it is the caller's. */
 void desk_report(struct desk *d, uint16_t node, struct fleet_report *report, struct desk_news *ret_news);

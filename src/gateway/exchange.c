@@ -31,6 +31,7 @@ struct exchange *exchange_new(struct worker *w, struct sink *sink)
     ex->deadline = NSEC_NEVER;
     ex->body = BUF_INIT(w->gateway->settings->http.body_max_bytes);
     ex->held = BUF_INIT(RELAY_HELD_MAX);
+    ex->answer_fields = BUF_INIT(RELAY_FIELDS_MAX);
     arena_init(&ex->arena, ARENA_MAX);
     ex->tl.begun = time_now();
     request_id_make(ex->tl.request_id, time_wall(), &w->rng);
@@ -50,6 +51,7 @@ void exchange_on_bury(struct net_task *task)
     w->n_exchanges--;
     buf_fini(&ex->body);
     buf_fini(&ex->held);
+    buf_fini(&ex->answer_fields);
     arena_fini(&ex->arena);
     free(ex);
     worker_check_idle(w);
@@ -207,6 +209,7 @@ static void wait_for_look(struct exchange *ex)
 {
     ex->state = EXCHANGE_LOOKING;
     ex->has_looked = true;
+    net_timer_arm(&ex->worker->loop, &ex->timer, ex->deadline);
     look_again(ex);
 }
 
@@ -259,7 +262,7 @@ static void no_grant(struct exchange *ex, int r)
 
 void exchange_enter_desk(struct exchange *ex)
 {
-    bool is_first = ex->tl.n_attempts == 0 && !ex->has_looked;
+    bool is_first = ex->state == EXCHANGE_RECEIVING;
     int r = desk_enter(&ex->worker->gateway->desk, &ex->ask, is_first, time_now(), &ex->grant);
 
     if (r != 0) {
@@ -305,12 +308,14 @@ void exchange_failed(struct exchange *ex, enum call_outcome outcome)
     struct gateway *g = ex->worker->gateway;
     uint16_t node = ex->grant.node;
     bool had_attempt = ex->grant.is_held;
+    enum fleet_other other = desk_look_for_other(&g->desk, &ex->ask, node, time_now());
     const struct retry_question question = {
         .outcome = outcome,
         .now = time_now(),
         .deadline = ex->deadline,
         .retry_after_ns = ex->retry_after_ns,
-        .is_other_idle = desk_has_idle_other(&g->desk, &ex->ask, node, time_now()),
+        .has_other = other != FLEET_ALONE,
+        .is_other_idle = other == FLEET_OTHER_IDLE,
     };
     struct retry_answer answer;
 
@@ -365,10 +370,11 @@ void exchange_on_timer(struct net_timer *timer)
 
     switch (ex->state) {
     case EXCHANGE_WAITING:
-        if (time_now() >= ex->deadline)
-            exchange_refuse(ex, REASON_deadline, NULL);
-        else
-            exchange_enter_desk(ex);
+        ex->has_looked = false;
+        exchange_enter_desk(ex);
+        break;
+    case EXCHANGE_LOOKING:
+        exchange_refuse(ex, REASON_deadline, NULL);
         break;
     case EXCHANGE_ASKING:
     case EXCHANGE_HOLDING:
@@ -382,7 +388,6 @@ void exchange_on_timer(struct net_timer *timer)
         time_out(ex);
         break;
     case EXCHANGE_RECEIVING:
-    case EXCHANGE_LOOKING:
     case EXCHANGE_MERGING:
     case EXCHANGE_ENDED:
         break;

@@ -70,6 +70,7 @@ struct exchange {
 
     /* The answer in hand. */
     struct answer_head head;
+    struct buf answer_fields;          /* what head.fields points at */
     struct api_answer judge;
     struct buf held;                   /* HOLDING: the body of a failure, for the decision and the client */
     enum call_outcome held_outcome;

@@ -521,9 +521,10 @@ static void on_eof(struct net_stream *s)
 {
     struct http_conn *c = container_of(s, struct http_conn, stream);
 
-    if (c->state == HTTP_CONN_LINGER && net_stream_unsent(s) > 0)
-        return; /* a half-closed client still reads */
-    abandon(c);
+    if (c->is_answered)
+        linger(c); /* the answer is on its way, and a half-closed client still reads */
+    else if (c->state != HTTP_CONN_LINGER || net_stream_unsent(s) == 0)
+        abandon(c);
 }
 
 static void on_error(struct net_stream *s, int err)

@@ -42,31 +42,17 @@ static bool is_kept_back(const struct h1_head *head, struct str name)
            str_eq_nocase(str_head(name, 10), STR("x-chasqui-")) || str_eq_nocase(name, STR("x-request-id"));
 }
 
-/* Copies the fields that go on to the client into the arena. */
+/* Copies the fields that go on to the client. */
 static int take_fields(struct exchange *ex, const struct h1_head *head)
 {
-    size_t len = 0;
-    char *at;
+    int r = 0;
 
-    for (size_t i = 0; i < head->n_fields; i++)
-        len += head->fields[i].name.len + head->fields[i].value.len + 4;
-    at = arena_alloc(&ex->arena, len + 1);
-    if (at == NULL)
-        return -ENOMEM;
-    ex->head.fields = str_make(at, 0);
-    for (size_t i = 0; i < head->n_fields; i++) {
-        const struct h1_field *f = &head->fields[i];
-
-        if (is_kept_back(head, f->name))
-            continue;
-        at = mempcpy(at, f->name.s, f->name.len);
-        at = mempcpy(at, ": ", 2);
-        if (f->value.len > 0)
-            at = mempcpy(at, f->value.s, f->value.len);
-        at = mempcpy(at, "\r\n", 2);
-    }
-    ex->head.fields.len = (size_t)(at - ex->head.fields.s);
-    return 0;
+    buf_reset(&ex->answer_fields);
+    for (size_t i = 0; i < head->n_fields && r == 0; i++)
+        if (!is_kept_back(head, head->fields[i].name))
+            r = h1_put_field(&ex->answer_fields, head->fields[i].name, head->fields[i].value);
+    ex->head.fields = buf_str(&ex->answer_fields);
+    return r;
 }
 
 static nsec_t retry_after(const struct h1_head *head)

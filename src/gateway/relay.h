@@ -10,7 +10,8 @@
 
 #include "gateway/exchange.h"
 
-#define RELAY_HELD_MAX (64 * 1024) /* body of a failure that is kept for the decision */
+#define RELAY_HELD_MAX   (64 * 1024) /* body of a failure that is kept for the decision */
+#define RELAY_FIELDS_MAX (48 * 1024) /* a node's head, each field with its CRLF */
 
 extern const struct attempt_ops relay_ops;
 

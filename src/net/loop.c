@@ -239,8 +239,15 @@ int net_loop_init(struct net_loop *loop)
     (void)uv_prepare_init(&loop->uv, &loop->turn_end);
     (void)uv_prepare_start(&loop->turn_end, on_turn_end);
     (void)uv_timer_init(&loop->uv, &loop->alarm);
-    r = uv_async_init(&loop->uv, &loop->bell, on_bell);
     uv_unref((uv_handle_t *)&loop->turn_end);
+    r = uv_async_init(&loop->uv, &loop->bell, on_bell);
+    if (r < 0) {
+        uv_close((uv_handle_t *)&loop->turn_end, NULL);
+        uv_close((uv_handle_t *)&loop->alarm, NULL);
+        (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+        (void)uv_loop_close(&loop->uv);
+        free(loop->read_buf);
+    }
     return r;
 }
 

@@ -66,7 +66,7 @@ struct net_loop {
 
 MUST_USE int net_loop_init(struct net_loop *loop);
 
-/* Runs until net_loop_stop(), or until nothing is left that could happen. */
+/* Runs until net_loop_stop(). */
 void net_loop_run(struct net_loop *loop);
 void net_loop_stop(struct net_loop *loop);
 

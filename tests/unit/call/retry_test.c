@@ -34,6 +34,7 @@ static struct retry_question question_of(enum call_outcome outcome)
         .now = NOW,
         .deadline = NSEC_NEVER,
         .retry_after_ns = -1,
+        .has_other = true,
     };
 }
 
@@ -212,6 +213,18 @@ static void an_idle_node_is_asked_at_once(void **state)
     }
 }
 
+static void a_500_is_not_asked_of_the_same_node_again(void **state)
+{
+    struct retry_state s = {0};
+    struct retry_question question = question_of(CALL_STATUS_500);
+
+    (void)state;
+    question.has_other = false;
+    assert_int_equal(ask(&defaults, &s, question).verdict, RETRY_NO);
+    question.has_other = true;
+    assert_int_equal(ask(&defaults, &s, question).verdict, RETRY_ELSEWHERE);
+}
+
 static void retry_after_is_kept_exactly(void **state)
 {
     static const struct {
@@ -305,6 +318,7 @@ int main(void)
         cmocka_unit_test(a_base_above_the_cap_is_cut),
         cmocka_unit_test(jitter_spreads_evenly_around_the_delay),
         cmocka_unit_test(an_idle_node_is_asked_at_once),
+        cmocka_unit_test(a_500_is_not_asked_of_the_same_node_again),
         cmocka_unit_test(retry_after_is_kept_exactly),
         cmocka_unit_test(nothing_begins_at_or_after_the_deadline),
         cmocka_unit_test(a_refused_retry_changes_no_count),

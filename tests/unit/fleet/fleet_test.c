@@ -342,16 +342,37 @@ static void another_idle_node_is_one_that_could_begin_at_once(void **state)
     struct fleet_ask x = ask_for(f, X);
 
     (void)come_up(f, 0, X, START);
-    assert_false(fleet_has_idle_other(f, &x, 0, START));
+    assert_int_equal(fleet_look_for_other(f, &x, 0, START), FLEET_ALONE);
     (void)come_up(f, 1, Y, START);
-    assert_false(fleet_has_idle_other(f, &x, 0, START)); /* has another model */
+    assert_int_equal(fleet_look_for_other(f, &x, 0, START), FLEET_ALONE); /* has another model */
     (void)come_up(f, 2, X, START);
-    assert_true(fleet_has_idle_other(f, &x, 0, START));
+    assert_int_equal(fleet_look_for_other(f, &x, 0, START), FLEET_OTHER_IDLE);
     f->nodes[2].in_flight = 1;
-    assert_false(fleet_has_idle_other(f, &x, 0, START));
+    assert_int_equal(fleet_look_for_other(f, &x, 0, START), FLEET_OTHER);
     f->nodes[2].in_flight = 0;
     x.tried[x.n_tried++] = 2;
-    assert_false(fleet_has_idle_other(f, &x, 0, START));
+    assert_int_equal(fleet_look_for_other(f, &x, 0, START), FLEET_ALONE);
+}
+
+static void equals_take_turns_also_when_some_lack_the_model(void **state)
+{
+    struct fleet *f = *state;
+    struct fleet_ask x = ask_for(f, X);
+    unsigned n[N_NODES] = {0};
+
+    (void)come_up(f, 0, X, START);
+    (void)come_up(f, 1, Y, START);
+    (void)come_up(f, 2, X, START);
+    for (int i = 0; i < 100; i++) {
+        uint16_t index;
+
+        assert_int_equal(fleet_pick(f, &x, START, &index), 0);
+        n[index]++;
+        f->nodes[index].in_flight--;
+    }
+    assert_int_equal(n[0], 50);
+    assert_int_equal(n[1], 0);
+    assert_int_equal(n[2], 50);
 }
 
 static void the_lowest_version_that_is_up_is_what_clients_may_count_on(void **state)
@@ -387,6 +408,7 @@ int main(void)
         TEST(news_are_told_once),
         TEST(what_has_answered_stays_loaded_as_long_as_it_is_listed),
         TEST(another_idle_node_is_one_that_could_begin_at_once),
+        TEST(equals_take_turns_also_when_some_lack_the_model),
         TEST(the_lowest_version_that_is_up_is_what_clients_may_count_on),
         cmocka_unit_test(at_most_half_of_the_nodes_that_are_up_are_ejected),
     };
