@@ -2,24 +2,20 @@
 #pragma once
 
 /*
- * A client's MCP connection
+ * MCP listeners and their connections
  *
- * The shell around a session without I/O: bytes from the socket go in, what the session wants to say leaves in one gathering write per turn of
- * the loop, one timer follows its clock. What a request means is the door's business (mcp_door.h).
+ * One loop's side of a listener: accepts, counts, drains. What a call means is the door's business (mcp_door.h).
  */
 
 #include "gateway/sink.h"
-#include "mcp/session.h"
-#include "net/stream.h"
 #include "observe/metrics.h"
+#include "wire/wire.h"
 
 struct mcp_conn;
-struct mcp_listener;
 
 /* The connection is closed: handles of its calls are invalid. */
 typedef void mcp_gone_fn(struct mcp_conn *c);
 
-/* One loop's side of an MCP listener. */
 struct mcp_listener {
     const struct mcp_session_ops *ops;
     mcp_gone_fn *on_gone;
@@ -36,34 +32,26 @@ struct mcp_listener {
 };
 
 struct mcp_conn {
-    struct net_stream stream;
-    struct mcp_session session;
-    struct mcp_listener *server;
+    struct wire wire;
+    struct mcp_listener *listener;
     struct list link;
-    struct net_timer timer;
-    struct net_task pump;        /* writes what the session has to say */
     struct list requests;        /* the door's, in flight */
-    struct buf tail;             /* begin of a frame; unallocated when there is none */
     struct str key_name;         /* of the key it showed; the gateway's memory */
     bool is_admin;
-    bool is_shut;                /* our side has ended */
     char peer[NET_PEER_MAX];     /* "" until an access line needs it */
 };
 
 /* Takes @fd over. Return: 0, -errno. */
-MUST_USE int mcp_listener_open(struct mcp_listener *server, int fd);
+MUST_USE int mcp_listener_open(struct mcp_listener *listener, int fd);
 
 /* Accepts nothing more, says GOAWAY; connections end with their last call or after @grace_s. */
-void mcp_listener_drain(struct mcp_listener *server, unsigned grace_s);
+void mcp_listener_drain(struct mcp_listener *listener, unsigned grace_s);
 
 /* Cuts everything off. */
-void mcp_listener_close(struct mcp_listener *server);
-void mcp_listener_fini(struct mcp_listener *server); /* after the loop has run out */
-
-/* The session of @c was given something to say. */
-void mcp_conn_wake(struct mcp_conn *c);
+void mcp_listener_close(struct mcp_listener *listener);
+void mcp_listener_fini(struct mcp_listener *listener); /* after the loop has run out */
 
 static inline struct mcp_conn *mcp_conn_of(struct mcp_session *s)
 {
-    return container_of(s, struct mcp_conn, session);
+    return container_of(wire_of(s), struct mcp_conn, wire);
 }

@@ -57,9 +57,9 @@ static const struct service *find_service(struct str name)
     return NULL;
 }
 
-static struct worker *worker_of(const struct mcp_listener *server)
+static struct worker *worker_of(const struct mcp_listener *listener)
 {
-    return container_of(server->loop, struct worker, loop);
+    return container_of(listener->loop, struct worker, loop);
 }
 
 /*
@@ -100,7 +100,7 @@ static void end_call(struct door_call *q, const struct mcp_ext *ext, const struc
     if (call == NULL)
         return;
     mcp_call_fail(call, ext, error);
-    mcp_conn_wake(q->conn);
+    wire_wake(&q->conn->wire);
 }
 
 /* Ends the call with what the exchange knows of its failure. */
@@ -136,7 +136,7 @@ static void refuse(struct mcp_conn *c, struct mcp_call *call, enum mcp_code code
     const struct mcp_error error = MCP_ERROR_MAKE((uint16_t)code, MCP_NOT_PROCESSED, MCP_ORIGIN_GATEWAY, str_of(text));
 
     mcp_call_fail(call, NULL, &error);
-    mcp_conn_wake(c);
+    wire_wake(&c->wire);
 }
 
 /*
@@ -182,7 +182,7 @@ static void sink_record(struct sink *s, struct str record)
     }
     if (r < 0 && r != -ECANCELED)
         give_up(q, "the answer does not fit into what may be unsent");
-    mcp_conn_wake(q->conn);
+    wire_wake(&q->conn->wire);
 }
 
 static void sink_bytes(struct sink *s, struct str bytes)
@@ -204,7 +204,7 @@ static void respond(struct door_call *q)
         q->call = NULL;
     else
         give_up(q, "the answer is too long for one message");
-    mcp_conn_wake(q->conn);
+    wire_wake(&q->conn->wire);
 }
 
 static void sink_end(struct sink *s, enum sink_end end)
@@ -325,7 +325,7 @@ static void describe(struct door_call *q)
     struct mcp_conn *c = q->conn;
 
     if (c->peer[0] == '\0' && log_access_is_on())
-        (void)net_stream_peer(&c->stream, c->peer);
+        (void)net_stream_peer(&c->wire.stream, c->peer);
     ex->route = api_route_get(q->service->route);
     ex->family = API_OLLAMA;
     ex->tl.route = ex->route;
@@ -340,7 +340,7 @@ static void describe(struct door_call *q)
 static void start_exchange(struct mcp_conn *c, struct mcp_call *call, const struct service *service,
                            const struct mcp_message *message)
 {
-    struct worker *w = worker_of(c->server);
+    struct worker *w = worker_of(c->listener);
     struct door_call *q = calloc(1, sizeof(*q));
     int hops = read_hops(message->ext);
     int r;
@@ -366,7 +366,7 @@ static void start_exchange(struct mcp_conn *c, struct mcp_call *call, const stru
     }
     r = put_fields(q->exchange, w->gateway, message->ext, hops);
     if (r == 0)
-        r = hold_body(q->exchange, message->body, c->session.is_plain);
+        r = hold_body(q->exchange, message->body, c->wire.session.is_plain);
     if (r < 0)
         exchange_refuse(q->exchange, REASON_overload, "the memory for request bodies is used up (memory.bodies)");
     else if (w->is_draining)
@@ -380,12 +380,12 @@ static void answer_now(struct mcp_conn *c, struct mcp_call *call, struct str bod
     if (mcp_call_respond(call, NULL, body) < 0)
         refuse(c, call, MCP_TOO_LARGE, "the answer is longer than the peer takes");
     else
-        mcp_conn_wake(c);
+        wire_wake(&c->wire);
 }
 
 static void answer_health(struct mcp_conn *c, struct mcp_call *call)
 {
-    struct gateway *g = worker_of(c->server)->gateway;
+    struct gateway *g = worker_of(c->listener)->gateway;
     size_t n_up = desk_n_up(&g->desk);
     const char *status = n_up > 0 ? "ok" : "no_node";
     char body[128];
@@ -399,7 +399,7 @@ static void on_request(struct mcp_session *s, struct mcp_call *call, const struc
     const struct service *service = find_service(message->ext->method);
 
     if (service == NULL) {
-        refuse(c, call, c->session.is_plain ? MCP_NOT_FOUND : MCP_UNIMPLEMENTED, "no such service");
+        refuse(c, call, c->wire.session.is_plain ? MCP_NOT_FOUND : MCP_UNIMPLEMENTED, "no such service");
     } else if (service->kind == SERVICE_ECHO) {
         answer_now(c, call, message->body);
     } else if (!s->is_plain && message->ext->codec != MCP_CODEC_JSON) {
@@ -436,7 +436,7 @@ static void on_room(struct mcp_session *s, struct mcp_call *call)
 static int on_hello(struct mcp_session *s, const struct mcp_hello *hello)
 {
     struct mcp_conn *c = mcp_conn_of(s);
-    const struct gateway *g = worker_of(c->server)->gateway;
+    const struct gateway *g = worker_of(c->listener)->gateway;
     const struct key *key;
 
     if (g->keys.n_keys == 0)
@@ -472,9 +472,9 @@ static void on_gone(struct mcp_conn *c)
     }
 }
 
-void mcp_door_init(struct mcp_listener *server, struct worker *w)
+void mcp_door_init(struct mcp_listener *listener, struct worker *w)
 {
-    *server = (struct mcp_listener){
+    *listener = (struct mcp_listener){
         .ops = &session_ops,
         .on_gone = on_gone,
         .settings = mcp_settings_default,
@@ -482,5 +482,5 @@ void mcp_door_init(struct mcp_listener *server, struct worker *w)
         .metrics = w->metrics,
         .on_idle = &w->idle_check,
     };
-    server->settings.needs_key = w->gateway->keys.n_keys > 0;
+    listener->settings.needs_key = w->gateway->keys.n_keys > 0;
 }

@@ -13,5 +13,5 @@
 
 struct worker;
 
-/* Fills ops, settings and the rest of @server, a listener of @w. */
-void mcp_door_init(struct mcp_listener *server, struct worker *w);
+/* Fills ops, settings and the rest of @listener, one of @w. */
+void mcp_door_init(struct mcp_listener *listener, struct worker *w);
