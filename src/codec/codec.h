@@ -17,7 +17,7 @@
  * Nothing is lost. A JSON member goes to the field of its name when the field can hold exactly what stands there; all others
  * go to extra_json as they are: unknown ones, null, [] , values of another type, numbers that would change, a name that comes
  * twice (each time, in order) or in other letter case. So JSON -> Protobuf -> JSON has the same members (order and the spelling of
- * numbers with a fraction may differ), and a message that this module wrote comes back byte by byte. Exceptions: bytes
+ * numbers with a fraction may differ), and a message that this module wrote comes back byte by byte (but for keys with escapes, which lose them). Exceptions: bytes
  * that are not UTF-8 become U+FFFD, as Go has it, and numbers of embeddings are rounded to float, as which Ollama has them. In the other
  * direction members of extra_json that a field also sets are dropped, where letter case counts only within `options`: Ollama
  * would take either. Unknown Protobuf fields are ignored. Text that is not UTF-8, numbers that are not finite and an extra_json
@@ -57,10 +57,10 @@ enum codec_service_id {
 
 struct codec_service {
     enum codec_service_id id;
-    struct str name;          /* the METHOD extension */
-    enum api_route_id route;  /* N_ROUTES: answered without Ollama's API */
-    bool streams;             /* may be answered in records; whether it is, says "stream" in the request */
-    bool is_opaque;           /* bodies are bytes in any codec */
+    struct str name;         /* the METHOD extension */
+    enum api_route_id route; /* N_ROUTES: answered without Ollama's API */
+    bool streams;   /* may be answered in records; whether it is, says "stream" in the request */
+    bool is_opaque; /* bodies are bytes in any codec */
 };
 
 /* Whether a codec number of a peer is one of ours; others are UNIMPLEMENTED. */

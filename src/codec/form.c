@@ -2,7 +2,6 @@
 #include "codec/form.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <math.h>
 
 #include "base/err.h"

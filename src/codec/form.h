@@ -12,8 +12,9 @@
 struct form_slot;
 
 struct form {
-    size_t size;      /* of a value in its struct */
-    unsigned bare;    /* kinds of JSON value that a text may be, for which it is written without quotes */
+    size_t size; /* of a value in its struct */
+    unsigned
+        bare; /* kinds of JSON value that a text may be, for which it is written without quotes */
     bool is_one_text; /* many values: one is written as it is, not as a list of one */
 
     /* Return: 0; PROTO_NOT_HELD; -EX_JSON_*, -ENOBUFS, -ENOMEM. */

@@ -2,6 +2,7 @@
 #include "codec/number.h"
 
 #include <errno.h>
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -37,19 +38,23 @@ static void leave_c_locale(locale_t c, locale_t before)
     freelocale(c);
 }
 
-/* The shortest text between @min and @max digits that is_same() takes for @value. */
-static struct str print_shortest(double value, int min, int max, bool is_float, char *out)
+static double read_back(const char *text, bool is_float)
 {
-    int n = 0;
+    return is_float ? (double)strtof(text, NULL) : strtod(text, NULL);
+}
 
-    if (value == 0 && signbit(value))
+/* The shortest text that reads as @value. An integer's text has no minus zero. */
+static struct str print_shortest(double value, bool is_float, char *out)
+{
+    int digits = is_float ? FLT_DIG : DBL_DIG;
+    int digits_max = is_float ? FLT_DECIMAL_DIG : DBL_DECIMAL_DIG;
+    int n;
+
+    if (fpclassify(value) == FP_ZERO && signbit(value))
         return str_make(memcpy(out, "-0.0", 4), 4);
-    for (int digits = min; digits <= max; digits++) {
+    do
         n = snprintf(out, NUMBER_TEXT_MAX, "%.*g", digits, value);
-        if (is_float ? !islessgreater(strtof(out, NULL), (float)value)
-                     : !islessgreater(strtod(out, NULL), value))
-            break;
-    }
+    while (digits++ < digits_max && islessgreater(read_back(out, is_float), value));
     return str_make(out, (size_t)n);
 }
 
@@ -57,7 +62,7 @@ static struct str print(double value, bool is_float, char *out)
 {
     locale_t c;
     locale_t before = enter_c_locale(&c);
-    struct str text = print_shortest(value, is_float ? 6 : 15, is_float ? 9 : 17, is_float, out);
+    struct str text = print_shortest(value, is_float, out);
 
     leave_c_locale(c, before);
     return text;
@@ -94,7 +99,7 @@ static int parse(struct str text, bool is_float, double *ret_value)
     memcpy(copy, text.s, text.len);
     copy[text.len] = '\0';
     before = enter_c_locale(&c);
-    value = is_float ? (double)strtof(copy, NULL) : strtod(copy, NULL);
+    value = read_back(copy, is_float);
     leave_c_locale(c, before);
     if (!isfinite(value))
         return -ERANGE;

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
-
 #include "base/err.h"
 #include "codec/form.h"
 #include "codec/text.h"
@@ -27,8 +25,9 @@ static int print_many(struct proto *p, const struct form_slot *slot,
     json_begin_array(w);
     for (size_t i = 0; i < n && r == 0; i++)
         r = slot->form->print(p, slot, at + i * slot->form->size, w);
-    json_end(w);
-    return r;
+    if (r == 0)
+        json_end(w);
+    return r < 0 ? r : w->err;
 }
 
 static int print_field(struct proto *p, const ProtobufCFieldDescriptor *field,
@@ -75,8 +74,9 @@ static int print_key(struct proto *p, const struct json_token *key, struct json_
 }
 
 /* One member, whose key was read. */
-static int print_member(struct proto *p, const ProtobufCMessage *message, struct json_reader *reader,
-                        const struct json_token *key, struct json_writer *w)
+static int print_member(struct proto *p, const ProtobufCMessage *message,
+                        struct json_reader *reader, const struct json_token *key,
+                        struct json_writer *w)
 {
     struct str value;
     int r = json_skip(reader, &value);

@@ -1,27 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #include "codec/proto.h"
 
-#include <assert.h>
 #include <errno.h>
 
 #include "base/err.h"
-#include "codec/form.h"
 #include "codec/wire.pb-c.h"
 #include "json/reader.h"
 
 #define ROW(id_, request_, record_) \
-    [CODEC_##id_] = {&chasqui__v1__##request_##__descriptor, \
-                     &chasqui__v1__##record_##__descriptor}
+    [CODEC_##id_] = {&chasqui__v1__##request_##__descriptor, &chasqui__v1__##record_##__descriptor}
 
 static const ProtobufCMessageDescriptor *const messages[N_CODEC_SERVICES][N_CODEC_PARTS] = {
-    ROW(HEALTH, health_request, health),
-    ROW(GENERATE, generate_request, generate_record),
-    ROW(CHAT, chat_request, chat_record),
-    ROW(EMBED, embed_request, embed_response),
-    ROW(TAGS, tags_request, tags_response),
-    ROW(PS, ps_request, ps_response),
-    ROW(SHOW, show_request, show_response),
-    ROW(VERSION, version_request, version_response),
+    ROW(HEALTH, health_request, health),    ROW(GENERATE, generate_request, generate_record),
+    ROW(CHAT, chat_request, chat_record),   ROW(EMBED, embed_request, embed_response),
+    ROW(TAGS, tags_request, tags_response), ROW(PS, ps_request, ps_response),
+    ROW(SHOW, show_request, show_response), ROW(VERSION, version_request, version_response),
 };
 
 const ProtobufCMessageDescriptor *proto_descriptor(const struct codec_message *message)

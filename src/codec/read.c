@@ -162,8 +162,7 @@ static int see_members(struct reading *rd)
             continue;
         seen->n++;
         seen->value = value;
-        seen->is_exact =
-            str_eq(key.raw, str_of(rd->desc->fields[seen - rd->seen].name));
+        seen->is_exact = str_eq(key.raw, str_of(rd->desc->fields[seen - rd->seen].name));
     }
     return r < 0 ? r : 0;
 }
