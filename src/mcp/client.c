@@ -6,11 +6,13 @@
 
 int mcp_client_hello(struct mcp_session *s)
 {
-    struct mcp_out *o = mcp_out_control(s, MCP_HELLO, 0, mcp_hello_len(&s->settings->hello));
+    struct mcp_hello hello = s->settings->hello;
+    struct mcp_out *o = mcp_out_control(s, MCP_HELLO, 0, mcp_hello_len(&hello));
 
     if (o == NULL)
         return -ENOMEM;
-    mcp_hello_pack(mcp_out_body(o), &s->settings->hello);
+    hello.max_inflight = 0; /* a client takes no calls */
+    mcp_hello_pack(mcp_out_body(o), &hello);
     return 0;
 }
 
@@ -327,6 +329,8 @@ static void take_error(struct mcp_session *s, struct mcp_call *call, const struc
     } else if (mcp_error_parse(rest, &error) < 0) {
         mcp_session_fail(s, MCP_PROTOCOL, "a malformed ERROR");
         return;
+    } else if ((f->flags & MCP_EXT) != 0) {
+        error.ext = &ext;
     }
     finish(s, call, NULL, &error);
 }

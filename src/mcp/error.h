@@ -61,6 +61,8 @@ enum mcp_origin {
     MCP_ORIGIN_TRANSPORT = 3,
 };
 
+struct mcp_ext;
+
 #define MCP_NO_RETRY_AFTER UINT32_C(0xFFFFFFFF)
 #define MCP_ERROR_LEN      10   /* without the text */
 #define MCP_ERROR_TEXT_MAX 1024 /* longer texts are cut, at a UTF-8 boundary */
@@ -71,6 +73,8 @@ struct mcp_error {
     uint8_t origin;          /* enum mcp_origin, or one we do not know yet */
     uint32_t retry_after_ms; /* or MCP_NO_RETRY_AFTER */
     struct str text;
+    const struct mcp_ext
+        *ext; /* what came with it, where a session tells it; else NULL, and never packed */
 };
 
 #define MCP_ERROR_MAKE(code_, flags_, origin_, text_) \

@@ -37,8 +37,9 @@ unsigned mcp_receive_check_first(const struct mcp_session *s, const struct mcp_f
 {
     struct str codecs = s->settings->hello.codecs;
 
+    /* An answer has its request's codec, whatever it says. */
     *ret_text = "the codec is not supported";
-    if (codecs.len > 0 && !mcp_hello_has(codecs, ext->codec))
+    if (s->role == MCP_SERVER && codecs.len > 0 && !mcp_hello_has(codecs, ext->codec))
         return MCP_UNIMPLEMENTED;
     *ret_text = "the compression was not negotiated";
     if (ext->compression != MCP_COMPRESSION_NONE && (s->compressions & 1u << ext->compression) == 0)

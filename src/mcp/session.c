@@ -51,6 +51,10 @@ const struct mcp_settings mcp_settings_default = {
 int mcp_session_init(struct mcp_session *s, enum mcp_role role, const struct mcp_settings *settings,
                      const struct mcp_session_ops *ops, struct mcp_pool *pool, nsec_t now)
 {
+    /* A client may have used this much before it heard of our limits. */
+    assert(role == MCP_CLIENT || (settings->hello.conn_limit >= MCP_EARLY_BYTES &&
+                                  settings->hello.max_inflight >= MCP_EARLY_CALLS));
+
     *s = (struct mcp_session){
         .ops = ops,
         .settings = settings,
@@ -86,7 +90,7 @@ void mcp_session_fini(struct mcp_session *s)
     s->state = MCP_STATE_DEAD;
     mcp_calls_fini(s);
     mcp_out_drop_control(s);
-    mcp_sched_free_batch(s);
+    mcp_batch_drop(s);
 }
 
 /*

@@ -250,7 +250,7 @@ struct mcp_session {
  * mcp_session_init() - begin a connection
  * @s:         memory of the owner
  * @role:      a client's HELLO is queued at once
- * @settings:  outlive the session, as do @ops and @pool
+ * @settings:  outlive the session, as do @ops and @pool; a server's hello grants at least MCP_EARLY_BYTES and MCP_EARLY_CALLS
  * @now:       when the connection was made
  *
  * Return: 0; -ENOMEM nothing to undo.

@@ -8,6 +8,7 @@
  * timing.c    next_due, tick                          receive.c  messages put together, call and connection credit
  * client.c, server.c, respond.c, serve_plain.c, batch.c   what frames and the application ask for
  * out.c       messages waiting to be sent             sched.c    which of them is written next
+ * output.c    the bytes of one write
  */
 
 #include "mcp/session.h"
@@ -178,4 +179,13 @@ void mcp_sched_ease(struct mcp_session *s);   /* tells producers that the sessio
 void mcp_sched_list(struct mcp_session *s,
                     struct mcp_call *call); /* it has output that may be sent now */
 void mcp_sched_unlist(struct mcp_call *call);
-void mcp_sched_free_batch(struct mcp_session *s);
+/* Fills the batch with the frames of calls, as far as credit and room go. */
+void mcp_sched_stage(struct mcp_session *s, struct mcp_batch *b);
+
+/* output.c */
+#define MCP_COPY_MAX 1024 /* longest body that is copied into a batch */
+bool mcp_batch_has_room(const struct mcp_batch *b, size_t n_copied, bool is_pinning);
+char *mcp_batch_take(struct mcp_batch *b, size_t n); /* room for @n bytes */
+void mcp_batch_body(struct mcp_batch *b, struct mcp_out *o, const char *p,
+                    size_t n); /* copies, or points */
+void mcp_batch_drop(struct mcp_session *s);

@@ -198,6 +198,57 @@ static void costs_the_connection(bool begun, struct str frame, const char *said)
 }
 
 /* [M-28] */
+static void what_still_comes_for_a_call_that_ended_here_is_not_kept(void **state)
+{
+    struct peer *p = peer_ready(MCP_CLIENT, NULL);
+    struct mcp_ext total = {.has_total_len = true, .total_len = 3000};
+
+    (void)state;
+    (void)peer_open(p, none, STR("a"));
+    (void)peer_said(p);
+    expect_told(p, answer_make(MCP_CHUNK | MCP_MORE, 1, NULL, bytes_make(2000)),
+                "end 1 INVALID_ARGUMENT;");
+    expect_told(p, answer_make(MCP_RESPONSE | MCP_MORE, 1, &total, bytes_make(2000)), "");
+    assert_int_equal(p->session.n_partial, 0);
+    assert_int_equal(p->session.n_listed, 1);
+    expect_told(p, frame_make(MCP_RESPONSE, 1, bytes_make(1000)), "");
+    assert_int_equal(p->session.n_calls, 0);
+    peer_free(p);
+}
+
+static void an_error_comes_with_its_metadata(void **state)
+{
+    struct peer *p = peer_ready(MCP_CLIENT, NULL);
+    struct peer *server = peer_ready(MCP_SERVER, NULL);
+    struct mcp_metadata pair = {STR("reason"), STR("no_model")};
+    struct mcp_ext ext = {.metadata = &pair, .n_metadata = 1};
+    struct mcp_error error = MCP_ERROR_MAKE(MCP_NOT_FOUND, 0, MCP_ORIGIN_GATEWAY, STR("x"));
+
+    (void)state;
+    (void)peer_open(p, none, STR("a"));
+    (void)peer_write(p, SIZE_MAX);
+    peer_feed(server, buf_str(&p->wire));
+    mcp_call_fail(server->calls[1], &ext, &error);
+    (void)peer_write(server, SIZE_MAX);
+    expect_told(p, buf_str(&server->wire), "end 1 NOT_FOUND reason=no_model;");
+    peer_free(p);
+    peer_free(server);
+}
+
+static void an_answer_needs_no_codec(void **state)
+{
+    struct mcp_settings settings = mcp_settings_default;
+    struct peer *p;
+
+    (void)state;
+    settings.hello.codecs = STR("\1");
+    p = peer_ready(MCP_CLIENT, &settings);
+    (void)peer_open(p, (struct mcp_ext){.codec = MCP_CODEC_JSON}, STR("a"));
+    (void)peer_said(p);
+    expect_told(p, frame_make(MCP_RESPONSE, 1, STR("{}")), "end 1 OK {};");
+    peer_free(p);
+}
+
 static void an_answer_to_what_was_never_opened_costs_the_connection(void **state)
 {
     (void)state;
@@ -426,6 +477,9 @@ int main(void)
         cmocka_unit_test(chunks_and_a_response_reach_their_call),
         cmocka_unit_test(error_discards_an_incomplete_answer),
         cmocka_unit_test(a_bad_answer_ends_the_call_here_and_is_cancelled),
+        cmocka_unit_test(what_still_comes_for_a_call_that_ended_here_is_not_kept),
+        cmocka_unit_test(an_error_comes_with_its_metadata),
+        cmocka_unit_test(an_answer_needs_no_codec),
         cmocka_unit_test(an_answer_to_what_was_never_opened_costs_the_connection),
         cmocka_unit_test(another_frame_inside_a_chunk_costs_the_connection),
         cmocka_unit_test(other_wrong_answers_cost_the_connection),

@@ -137,7 +137,11 @@ static inline void on_end(struct mcp_session *s, struct mcp_call *call, const st
         0);
     if (error != NULL)
         put_flags(b, error->flags);
-    else
+    if (error != NULL && error->ext != NULL)
+        assert_int_equal(
+            buf_printf(b, " reason=" STR_FMT, STR_ARG(mcp_ext_metadata(error->ext, STR("reason")))),
+            0);
+    if (error == NULL)
         put_body(b, m->body);
     assert_int_equal(buf_put_char(b, ';'), 0);
 }

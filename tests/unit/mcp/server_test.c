@@ -388,6 +388,26 @@ static void an_error_never_waits_for_credit(void **state)
     peer_free(p);
 }
 
+static void errors_do_not_wait_behind_others_for_connection_credit(void **state)
+{
+    struct mcp_settings settings = mcp_settings_default;
+    struct mcp_error error = MCP_ERROR_MAKE(MCP_BACKEND_LOST, 0, MCP_ORIGIN_NODE, STR_NULL);
+    struct peer *p;
+
+    (void)state;
+    settings.hello.conn_limit = 65536;
+    p = peer_ready(MCP_SERVER, &settings);
+    for (uint32_t seq = 1; seq <= 3; seq++)
+        peer_feed(p, request_make(seq, STR("a")));
+    for (uint32_t seq = 1; seq <= 3; seq++)
+        assert_int_equal(mcp_call_chunk(p->calls[seq], NULL, bytes_make(60000)), 0);
+    mcp_call_fail(p->calls[3], NULL, &error);
+    assert_non_null(strstr(peer_said(p), "ERROR 3 BACKEND_LOST+PARTIAL;"));
+    mcp_call_fail(p->calls[2], NULL, &error);
+    assert_string_equal(peer_said(p), "ERROR 2 BACKEND_LOST+PARTIAL;");
+    peer_free(p);
+}
+
 static void a_producer_is_told_full_and_then_room(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
@@ -403,6 +423,38 @@ static void a_producer_is_told_full_and_then_room(void **state)
     assert_int_equal(n, 27);
     (void)peer_write(p, SIZE_MAX);
     assert_string_equal(peer_told(p), "room 1;");
+    peer_free(p);
+}
+
+static void a_producer_that_waits_for_the_session_gets_room_too(void **state)
+{
+    struct mcp_settings settings = mcp_settings_default;
+    struct mcp_ext ext = {.method = STR("echo"), .stream_limit = 8192};
+    struct peer *p;
+
+    (void)state;
+    settings.session_unsent = 200000;
+    p = peer_ready(MCP_SERVER, &settings);
+    peer_feed(p, request_make(1, STR("a")));
+    peer_feed(p, message_make(MCP_REQUEST, 2, &ext, STR("a")));
+    (void)peer_told(p);
+    assert_int_equal(mcp_call_chunk(p->calls[1], NULL, bytes_make(190000)), 0);
+    assert_int_equal(mcp_call_chunk(p->calls[2], NULL, bytes_make(30000)), MCP_FULL);
+    assert_int_equal(mcp_call_chunk(p->calls[1], NULL, STR("x")), -ENOBUFS);
+    (void)peer_write(p, 1000);
+    assert_string_equal(peer_told(p), "");
+    (void)peer_write(p, SIZE_MAX);
+    assert_string_equal(peer_told(p), "room 2;");
+    peer_free(p);
+}
+
+static void a_claimed_length_is_no_allocation(void **state)
+{
+    struct peer *p = peer_ready(MCP_SERVER, NULL);
+
+    (void)state;
+    peer_feed(p, first_make(1, 64 << 20, 2000));
+    assert_true(container_of(p->session.calls.next, struct mcp_call, all)->in.cap <= 8192);
     peer_free(p);
 }
 
@@ -716,7 +768,10 @@ int main(void)
         cmocka_unit_test(cancel_is_answered_at_once_but_counts_until_the_handler_lets_go),
         cmocka_unit_test(chunks_go_before_the_response_and_an_error_is_partial),
         cmocka_unit_test(an_error_never_waits_for_credit),
+        cmocka_unit_test(errors_do_not_wait_behind_others_for_connection_credit),
         cmocka_unit_test(a_producer_is_told_full_and_then_room),
+        cmocka_unit_test(a_producer_that_waits_for_the_session_gets_room_too),
+        cmocka_unit_test(a_claimed_length_is_no_allocation),
         cmocka_unit_test(the_session_takes_no_more_than_its_backstop),
         cmocka_unit_test(a_chunk_is_cut_to_the_credit_at_hand),
         cmocka_unit_test(an_answer_longer_than_a_fragment_is_cut),
