@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <assert.h>
 #include <errno.h>
 
 #include "mcp/state.h"
@@ -160,16 +161,15 @@ struct mcp_in mcp_receive_take(struct mcp_session *s, struct mcp_call *call,
 {
     struct mcp_in in = call->in;
     struct str body = STR_NULL;
+    int r;
 
     *ret_ext = (struct mcp_ext){0};
     close_partial(s, call);
     call->in = (struct mcp_in){0};
     s->partial_bytes -= in.len;
-    /* It was read once already, so it cannot fail now. */
-    if (in.ext_len == 0)
-        body = str_make(in.data, in.len);
-    else if (mcp_ext_parse(str_make(in.data, in.len), ret_ext, &body) < 0)
-        abort();
+    /* It was read once already, and a message that is kept has a block. */
+    r = mcp_ext_parse(str_make(in.data, in.len), ret_ext, &body);
+    assert(r == 0);
     *ret_message = (struct mcp_message){.ext = ret_ext, .body = body, .cost = in.cost};
     return in;
 }

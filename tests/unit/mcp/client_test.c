@@ -216,6 +216,84 @@ static void what_still_comes_for_a_call_that_ended_here_is_not_kept(void **state
     peer_free(p);
 }
 
+static void an_answer_that_makes_no_progress_is_given_up(void **state)
+{
+    struct peer *p = peer_ready(MCP_CLIENT, NULL);
+    struct mcp_ext total = {.has_total_len = true, .total_len = 30000};
+
+    (void)state;
+    (void)peer_open(p, none, STR("a"));
+    (void)peer_said(p);
+    peer_feed(p, answer_make(MCP_CHUNK | MCP_MORE, 1, &total, bytes_make(2000)));
+    p->now += 20 * SEC;
+    peer_feed(p, frame_make(MCP_CHUNK | MCP_MORE, 1, bytes_make(2000)));
+    for (int i = 0; i < 2; i++) {
+        peer_tick(p, 14 * SEC);
+        peer_feed(p, frame_make(0x20, 0, STR_NULL));
+    }
+    assert_string_equal(peer_told(p), "");
+    peer_tick(p, 2 * SEC);
+    assert_string_equal(peer_told(p), "end 1 DEADLINE_EXCEEDED;");
+    assert_non_null(strstr(peer_said(p), "CANCEL 1 1;"));
+    peer_free(p);
+}
+
+static void too_much_of_answers_costs_the_youngest(void **state)
+{
+    struct mcp_settings settings = mcp_settings_default;
+    struct mcp_ext total = {.has_total_len = true, .total_len = 30000};
+    struct peer *p;
+
+    (void)state;
+    settings.partial_bytes = 5000;
+    p = peer_ready(MCP_CLIENT, &settings);
+    (void)peer_open(p, none, STR("a"));
+    (void)peer_open(p, none, STR("b"));
+    (void)peer_said(p);
+    expect_told(p, answer_make(MCP_CHUNK | MCP_MORE, 2, &total, bytes_make(2000)), "");
+    expect_told(p, answer_make(MCP_CHUNK | MCP_MORE, 1, &total, bytes_make(2000)), "");
+    expect_told(p, frame_make(MCP_CHUNK | MCP_MORE, 2, bytes_make(2000)), "end 1 OVERLOADED;");
+    assert_string_equal(peer_said(p), "CANCEL 1 0;");
+    peer_free(p);
+}
+
+static void malformed_errors_end_what_they_are_about(void **state)
+{
+    struct peer *p = peer_ready(MCP_CLIENT, NULL);
+
+    (void)state;
+    (void)peer_open(p, none, STR("a"));
+    (void)peer_said(p);
+    expect_told(p, frame_make(MCP_ERROR | MCP_EXT, 1, STR("\0\2\x15\5 and more")),
+                "end 1 INVALID_ARGUMENT;");
+    assert_string_equal(peer_said(p), "");
+    peer_feed(p, frame_make(MCP_ERROR, 0, bytes_make(12)));
+    assert_string_equal(peer_said(p), "ERROR 0 PROTOCOL;");
+    peer_free(p);
+}
+
+static void compression_is_told_where_both_have_it(void **state)
+{
+    struct mcp_settings settings = mcp_settings_default;
+    struct mcp_ext squeezed = {
+        .has_compression = true, .compression = MCP_COMPRESSION_GZIP, .raw_len = 500};
+    struct mcp_request request = {.ext = squeezed};
+    struct mcp_call *call;
+    struct peer *p;
+
+    (void)state;
+    settings.hello.features |= MCP_FEATURE_COMPRESSION;
+    settings.hello.compressions = STR("\0\1");
+    p = peer_ready(MCP_CLIENT, &settings);
+    (void)peer_open(p, squeezed, STR("a"));
+    assert_string_equal(peer_said(p), "REQUEST|EXT 1 a;");
+    expect_told(p, answer_make(MCP_RESPONSE, 1, &squeezed, STR("zzz")), "end 1 OK zzz;");
+    request.ext.method = STR("echo");
+    request.ext.compression = MCP_COMPRESSION_ZSTD;
+    assert_int_equal(mcp_session_open(&p->session, &request, p->now, &call), -EOPNOTSUPP);
+    peer_free(p);
+}
+
 static void an_error_comes_with_its_metadata(void **state)
 {
     struct peer *p = peer_ready(MCP_CLIENT, NULL);
@@ -478,6 +556,10 @@ int main(void)
         cmocka_unit_test(error_discards_an_incomplete_answer),
         cmocka_unit_test(a_bad_answer_ends_the_call_here_and_is_cancelled),
         cmocka_unit_test(what_still_comes_for_a_call_that_ended_here_is_not_kept),
+        cmocka_unit_test(an_answer_that_makes_no_progress_is_given_up),
+        cmocka_unit_test(too_much_of_answers_costs_the_youngest),
+        cmocka_unit_test(malformed_errors_end_what_they_are_about),
+        cmocka_unit_test(compression_is_told_where_both_have_it),
         cmocka_unit_test(an_error_comes_with_its_metadata),
         cmocka_unit_test(an_answer_needs_no_codec),
         cmocka_unit_test(an_answer_to_what_was_never_opened_costs_the_connection),

@@ -42,6 +42,17 @@ static void costs_the_connection(const char *what, const struct str *frames, siz
     } while (0)
 
 /* [M-52] */
+/* What was written since last time, byte for byte. */
+static void is_golden(struct peer *p, const char *name)
+{
+    struct str want = golden_get(name);
+
+    (void)peer_write(p, SIZE_MAX);
+    assert_int_equal(p->wire.len, want.len);
+    assert_memory_equal(p->wire.data, want.s, want.len);
+    buf_reset(&p->wire);
+}
+
 static void a_hello_is_answered_and_requests_right_behind_it_are_served(void **state)
 {
     struct peer *p = peer_make();
@@ -448,6 +459,102 @@ static void a_producer_that_waits_for_the_session_gets_room_too(void **state)
     peer_free(p);
 }
 
+static void an_answer_that_cannot_be_sent_is_refused_and_may_fail(void **state)
+{
+    struct peer *p = peer_make();
+    struct mcp_hello hello = mcp_settings_default.hello;
+    struct mcp_error error = MCP_ERROR_MAKE(MCP_TOO_LARGE, 0, MCP_ORIGIN_GATEWAY, STR_NULL);
+    struct mcp_ext long_session = {.session = bytes_make(65)};
+    struct mcp_ext squeezed = {
+        .has_compression = true, .compression = MCP_COMPRESSION_GZIP, .raw_len = 5};
+    struct mcp_ext fine = {.trace = "0123456789012345678901234"};
+
+    (void)state;
+    hello.max_message = 1000;
+    peer_begin(p, MCP_SERVER);
+    peer_feed(p, hello_make(MCP_HELLO, &hello));
+    peer_feed(p, request_make(1, STR("a")));
+    (void)peer_said(p);
+    assert_int_equal(mcp_call_chunk(p->calls[1], &fine, bytes_make(1000)), 0);
+    assert_int_equal(mcp_call_chunk(p->calls[1], NULL, bytes_make(1001)), -EMSGSIZE);
+    assert_int_equal(mcp_call_respond(p->calls[1], &long_session, STR_NULL), -EINVAL);
+    assert_int_equal(mcp_call_respond(p->calls[1], &squeezed, STR_NULL), -EINVAL);
+    mcp_call_fail(p->calls[1], NULL, &error);
+    assert_string_equal(peer_said(p), "CHUNK|EXT 1 [1000];ERROR 1 TOO_LARGE+PARTIAL;");
+    peer_free(p);
+}
+
+static void a_plain_connection_drains_too(void **state)
+{
+    struct peer *p = peer_make();
+    struct str request = golden_get("plain_request");
+    char second[32];
+
+    (void)state;
+    memcpy(second, request.s, request.len);
+    second[5] = 2;
+    peer_begin(p, MCP_SERVER);
+    peer_feed(p, request);
+    assert_int_equal(mcp_session_goaway(&p->session, MCP_GOAWAY_MAINTENANCE, 5, p->now), 0);
+    peer_feed(p, str_make(second, request.len));
+    assert_string_equal(peer_told(p), "request 1 echo Hi;");
+    (void)peer_write(p, SIZE_MAX);
+    assert_non_null(memmem(p->wire.data, p->wire.len, "\x08\xf7\x03", 3)); /* 503 */
+    peer_tick(p, 5 * SEC);
+    assert_string_equal(peer_told(p), "cancel 1 3;");
+    (void)peer_write(p, SIZE_MAX);
+    assert_int_equal(mcp_session_state(&p->session), MCP_STATE_FLUSH);
+    peer_free(p);
+}
+
+static void what_sessions_write_is_golden(void **state)
+{
+    struct peer *c = peer_ready(MCP_CLIENT, NULL);
+    struct peer *s = peer_ready(MCP_SERVER, NULL);
+    struct str golden = golden_get("request");
+    struct mcp_error error = MCP_ERROR_MAKE(MCP_CANCELLED, 0, MCP_ORIGIN_GATEWAY, STR("cancelled"));
+    struct mcp_ext ext;
+    struct mcp_call *call;
+    struct str body;
+
+    (void)state;
+    c->session.next_seq = 2;
+    assert_int_equal(mcp_ext_parse(str_from(golden, MCP_HEADER_LEN), &ext, &body), 0);
+    call = peer_open(c, ext, body);
+    is_golden(c, "request");
+    c->session.rx.received = c->session.rx.released = 1 << 20;
+    call->rx.received = 256 << 10;
+    mcp_call_take(call, 256 << 10);
+    is_golden(c, "credit");
+    assert_int_equal(mcp_session_ping(&c->session, "\0\1\2\3\4\5\6\7"), 0);
+    is_golden(c, "ping");
+    mcp_call_cancel(call, MCP_CANCEL_DEADLINE, c->now);
+    is_golden(c, "cancel");
+    peer_feed(s, golden_get("request"));
+    assert_int_equal(mcp_call_chunk(s->calls[2], NULL, STR("Hi")), 0);
+    is_golden(s, "chunk");
+    assert_int_equal(mcp_session_goaway(&s->session, MCP_GOAWAY_MAINTENANCE, 30, s->now), 0);
+    is_golden(s, "goaway");
+    mcp_call_fail(s->calls[2], NULL, &error);
+    is_golden(s, "error");
+    peer_free(c);
+    peer_free(s);
+}
+
+static void the_golden_fragments_are_taken_with_the_1024_byte_rule_off(void **state)
+{
+    struct mcp_settings settings = mcp_settings_default;
+    struct peer *p;
+
+    (void)state;
+    settings.fragment_min = 1;
+    p = peer_ready(MCP_SERVER, &settings);
+    expect_wire(p, golden_get("first_fragment"), "");
+    assert_int_equal(p->session.n_partial, 1);
+    expect_wire(p, golden_get("last_fragment"), "ERROR 3 INVALID_ARGUMENT+NOT_PROCESSED;");
+    peer_free(p);
+}
+
 static void a_claimed_length_is_no_allocation(void **state)
 {
     struct peer *p = peer_ready(MCP_SERVER, NULL);
@@ -771,6 +878,10 @@ int main(void)
         cmocka_unit_test(errors_do_not_wait_behind_others_for_connection_credit),
         cmocka_unit_test(a_producer_is_told_full_and_then_room),
         cmocka_unit_test(a_producer_that_waits_for_the_session_gets_room_too),
+        cmocka_unit_test(an_answer_that_cannot_be_sent_is_refused_and_may_fail),
+        cmocka_unit_test(a_plain_connection_drains_too),
+        cmocka_unit_test(what_sessions_write_is_golden),
+        cmocka_unit_test(the_golden_fragments_are_taken_with_the_1024_byte_rule_off),
         cmocka_unit_test(a_claimed_length_is_no_allocation),
         cmocka_unit_test(the_session_takes_no_more_than_its_backstop),
         cmocka_unit_test(a_chunk_is_cut_to_the_credit_at_hand),
