@@ -109,6 +109,14 @@ static int from_json(enum codec_id codec, const struct codec_message *message, s
     return convert(fn, message, json, scratch, bytes);
 }
 
+/* Strings hold no bare line breaks, so these stand between tokens, where a space says the same. */
+static void join_lines(struct buf *json, size_t at)
+{
+    for (; at < json->len; at++)
+        if (json->data[at] == '\n' || json->data[at] == '\r')
+            json->data[at] = ' ';
+}
+
 int codec_request_to_json(enum codec_id codec, const struct codec_service *service,
                           struct str bytes, struct arena *scratch, struct buf *ret_json)
 {
@@ -126,7 +134,13 @@ int codec_request_from_json(enum codec_id codec, const struct codec_service *ser
 int codec_record_to_json(enum codec_id codec, const struct codec_service *service, struct str bytes,
                          struct arena *scratch, struct buf *ret_json)
 {
-    return to_json(codec, &(struct codec_message){service, CODEC_RECORD}, bytes, scratch, ret_json);
+    size_t start = ret_json->len;
+    int r =
+        to_json(codec, &(struct codec_message){service, CODEC_RECORD}, bytes, scratch, ret_json);
+
+    if (r == 0 && !service->is_opaque)
+        join_lines(ret_json, start);
+    return r;
 }
 
 int codec_record_from_json(enum codec_id codec, const struct codec_service *service,

@@ -16,19 +16,21 @@
  *
  * Nothing is lost. A JSON member goes to the field of its name when the field can hold exactly what stands there; all others
  * go to extra_json as they are: unknown ones, null, [] , values of another type, numbers that would change, a name that comes
- * twice (each time, in order) or in other letter case. So JSON -> Protobuf -> JSON has the same members (order and the spelling of
- * numbers with a fraction may differ), and a message that this module wrote comes back byte by byte (but for keys with escapes, which lose them). Exceptions: bytes
- * that are not UTF-8 become U+FFFD, as Go has it, and numbers of embeddings are rounded to float, as which Ollama has them. In the other
- * direction members of extra_json that a field also sets are dropped, where letter case counts only within `options`: Ollama
- * would take either. Unknown Protobuf fields are ignored. Text that is not UTF-8, numbers that are not finite and an extra_json
+ * twice (each time, in order) or in other letter case. So JSON -> Protobuf -> JSON has the same members (order, escapes
+ * and the spelling of numbers with a fraction may differ), and a message that this module wrote comes back byte by byte, when no
+ * key in its extra_json has an escape. Exceptions: bytes that are not UTF-8 become U+FFFD, as Go has it, and numbers of embeddings are rounded to float, as which Ollama has them.
+ *
+ * In the other direction members of extra_json that a field also sets are dropped, where letter case counts only within
+ * `options`, as in Ollama. Unknown Protobuf fields are ignored. Text that is not UTF-8, numbers that are not finite and an extra_json
  * that is not an object (empty: nothing) are -EX_CODEC, as other Protobuf libraries have it for text.
  *
  * Pure. Recursion follows the messages of the .proto, which are three levels deep, never the input. Everything is bounded by
  * the maximum of the scratch arena and of the output. The output is appended to, and unchanged on failure.
  *
  * Scratch: an arena for nothing else than these calls, one per thread will do. Each call leaves it empty; a first chunk is kept, so
- * that small messages need no heap. Unpacking takes up to about 60 bytes per input byte of the most hostile kind, and
- * about twice the input for honest ones: its maximum is what an input may cost. JSON and opaque bodies do not use it.
+ * that small messages need no heap. Unpacking takes up to 150 bytes per input byte of the most hostile kind
+ * (messages without fields), and less than twice the input of honest ones: its maximum is what an
+ * input may cost. JSON and opaque bodies do not use it.
  */
 
 #include "api/route.h"
@@ -101,7 +103,10 @@ MUST_USE int codec_request_to_json(enum codec_id codec, const struct codec_servi
 MUST_USE int codec_request_from_json(enum codec_id codec, const struct codec_service *service,
                                      struct str json, struct arena *scratch, struct buf *ret_bytes);
 
-/* The same for answers. Return: as above. */
+/*
+ * The same for answers. A record that becomes JSON is one line: line breaks between its tokens become spaces, so that no peer makes
+ * two records of one where they are written as NDJSON. Return: as above.
+ */
 MUST_USE int codec_record_to_json(enum codec_id codec, const struct codec_service *service,
                                   struct str bytes, struct arena *scratch, struct buf *ret_json);
 MUST_USE int codec_record_from_json(enum codec_id codec, const struct codec_service *service,

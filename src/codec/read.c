@@ -18,6 +18,7 @@ struct reading {
     const ProtobufCMessageDescriptor *desc;
     ProtobufCMessage *message;
     struct str json;
+    unsigned next;    /* the field after the one that was found last */
     size_t extra_len; /* text of the members that no field holds, each with a comma or brace */
     struct seen seen[PROTO_FIELDS_MAX]; /* as desc->fields */
 };
@@ -126,13 +127,20 @@ static int next_member(struct json_reader *reader, struct json_token *ret_key,
     return ret_key->type == JSON_OBJECT_END ? MEMBERS_END : json_skip(reader, ret_value);
 }
 
-/* The field that a key means, or NULL. */
+/* The field that a key means, or NULL. Members mostly come in the order of the fields. */
 static struct seen *seen_of(struct reading *rd, const struct json_token *key)
 {
-    for (unsigned i = 0; i < rd->desc->n_fields; i++)
-        if (!proto_is_extra(&rd->desc->fields[i]) &&
-            proto_key_is(rd->desc, &rd->desc->fields[i], key))
-            return &rd->seen[i];
+    unsigned n = rd->desc->n_fields;
+
+    for (unsigned i = 0; i < n; i++) {
+        unsigned at = (rd->next + i) % n;
+        const ProtobufCFieldDescriptor *field = &rd->desc->fields[at];
+
+        if (!proto_is_extra(field) && proto_key_is(rd->desc, field, key)) {
+            rd->next = at + 1;
+            return &rd->seen[at];
+        }
+    }
     return NULL;
 }
 

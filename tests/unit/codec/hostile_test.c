@@ -199,6 +199,27 @@ static void unknown_fields_are_ignored(void **state)
     buf_fini(&json);
 }
 
+static void a_record_is_one_line(void **state)
+{
+    const struct codec_service *version = codec_service_get(CODEC_VERSION);
+    struct buf json = BUF_INIT(1 << 10);
+    struct arena scratch;
+
+    (void)state;
+    arena_init(&scratch, 1 << 14);
+    assert_int_equal(buf_put(&json, STR("\n")), 0);
+    assert_int_equal(codec_record_to_json(CODEC_PROTOBUF, version, STR("\x7a\x0d{\"a\":[1,\n\r2]}"),
+                                          &scratch, &json),
+                     0);
+    assert_int_equal(codec_record_to_json(CODEC_JSON, version, STR("{}\n{}"), &scratch, &json), 0);
+    assert_int_equal(
+        codec_record_to_json(CODEC_JSON, codec_service_get(CODEC_ECHO), STR("\n"), &scratch, &json),
+        0);
+    assert_true(str_eq(buf_str(&json), STR("\n{\"a\":[1,  2]}{} {}\n")));
+    arena_fini(&scratch);
+    buf_fini(&json);
+}
+
 static void the_last_of_a_field_that_comes_twice_counts(void **state)
 {
     struct buf json = BUF_INIT(1 << 10);
@@ -420,6 +441,7 @@ int main(void)
         cmocka_unit_test(json_that_is_no_object_is_refused),
         cmocka_unit_test(bytes_that_are_not_utf8_become_what_go_makes_of_them),
         cmocka_unit_test(unknown_fields_are_ignored),
+        cmocka_unit_test(a_record_is_one_line),
         cmocka_unit_test(the_last_of_a_field_that_comes_twice_counts),
         cmocka_unit_test(malformed_bytes_are_refused),
         cmocka_unit_test(mutated_bytes_and_json_are_refused_or_taken_but_never_more),
