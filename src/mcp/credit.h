@@ -4,9 +4,10 @@
 /*
  * Credit
  *
- * How much a peer may send, on a connection and on a call. Limits are absolute: the total of bytes that may have been sent since the scope
- * began, modulo 2^32. So an update that is repeated, or overtaken by a newer one, does no harm. limit - sent is read
- * as a signed number, which holds as long as no window is over 2^31 - 1.
+ * How much a peer may send, on a connection and on a call. Limits are absolute: the total of bytes
+ * that may have been sent since the scope began, modulo 2^32. So an update that is repeated, or
+ * overtaken by a newer one, does no harm. limit - sent is read as a signed number, which holds as
+ * long as no window is over 2^31 - 1.
  *
  * A sender keeps struct mcp_tx, a receiver struct mcp_rx. Pure arithmetic.
  */
@@ -52,7 +53,8 @@ static inline struct mcp_rx mcp_rx_make(uint32_t window)
 
 /**
  * mcp_rx_receive() - count @n bytes that arrived
- * Return: 0; -EDQUOT the peer sent beyond its limit (connection error FLOW_CONTROL), nothing is counted.
+ * Return: 0; -EDQUOT the peer sent beyond its limit (connection error FLOW_CONTROL), nothing is
+ * counted.
  */
 MUST_USE int mcp_rx_receive(struct mcp_rx *rx, uint32_t n);
 
@@ -62,8 +64,8 @@ void mcp_rx_release(struct mcp_rx *rx, uint32_t n);
 /**
  * mcp_rx_update() - the limit to announce, if it is time
  * @rx:         window
- * @is_needed:  a message is incomplete: what it brought is granted again although nobody could take it yet,
- *              so that a message longer than the window does not hang
+ * @is_needed:  a message is incomplete: what it brought is granted again although nobody could take
+ *              it yet, so that a message longer than the window does not hang
  * @ret_limit:  set, and taken as announced, when true
  *
  * It is time when half a window has been used since the last update.

@@ -5,7 +5,10 @@
 
 #include "mcp/wire.h"
 
-/* UNIMPLEMENTED is 404 there: the plain profile has no codecs or tags that could be unknown, only services. */
+/*
+ * UNIMPLEMENTED is 404 there: the plain profile has no codecs or tags that could be unknown, only
+ * services.
+ */
 static const struct mcp_code_info codes[] = {
     [MCP_OK] = {"OK", MCP_CLASS_OK, 200},
     [MCP_CANCELLED] = {"CANCELLED", MCP_CLASS_ENDED, 499},

@@ -4,8 +4,9 @@
 /*
  * MCP errors
  *
- * The payload of an ERROR frame: u16 code, u8 flags, u8 origin, u32 retry-after ms, u16 text length, UTF-8 text. Codes 0..16 are
- * gRPC's, 32.. are ours. One table says name, class and the status of the plain profile. Never allocates.
+ * The payload of an ERROR frame: u16 code, u8 flags, u8 origin, u32 retry-after ms, u16 text
+ * length, UTF-8 text. Codes 0..16 are gRPC's, 32.. are ours. One table says name, class and the
+ * status of the plain profile. Never allocates.
  */
 
 #include "base/str.h"

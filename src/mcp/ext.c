@@ -320,7 +320,10 @@ void mcp_ext_pack(char *out, const struct mcp_ext *ext, size_t *ret_deadline)
         *ret_deadline = deadline_at;
 }
 
-/* Length of the character at the front, 0 when there is none; the first continuation byte has a range of its own. */
+/*
+ * Length of the character at the front, 0 when there is none; the first continuation byte has a
+ * range of its own.
+ */
 static size_t utf8_char_len(const unsigned char *p, size_t n)
 {
     unsigned char low = 0x80;

@@ -4,9 +4,10 @@
 /*
  * Extension blocks
  *
- * What a message says about itself, in front of its body: u16 length, then TLVs of u8 tag, u8 length (0..254), value. At most
- * MCP_EXT_MAX bytes with the length field, on the first frame of a message only. A tag with bit 0x80 is critical: a receiver that does
- * not know it fails the call; other unknown tags are skipped. Never allocates; slices point into the payload.
+ * What a message says about itself, in front of its body: u16 length, then TLVs of u8 tag, u8
+ * length (0..254), value. At most MCP_EXT_MAX bytes with the length field, on the first frame of a
+ * message only. A tag with bit 0x80 is critical: a receiver that does not know it fails the call;
+ * other unknown tags are skipped. Never allocates; slices point into the payload.
  */
 
 #include "base/str.h"
@@ -80,8 +81,9 @@ struct mcp_ext {
  *
  * A block that is malformed is just that, whatever unknown tags it has.
  *
- * Return: 0; -EINVAL malformed, a value of wrong size or out of range, a tag twice (call error INVALID_ARGUMENT);
- * -EOPNOTSUPP unknown critical tag, codec or compression (call error UNIMPLEMENTED).
+ * Return: 0; -EINVAL malformed, a value of wrong size or out of range, a tag twice (call error
+ * INVALID_ARGUMENT); -EOPNOTSUPP unknown critical tag, codec or compression (call error
+ * UNIMPLEMENTED).
  */
 MUST_USE int mcp_ext_parse(struct str payload, struct mcp_ext *ret_ext, struct str *ret_body);
 
@@ -100,7 +102,8 @@ size_t mcp_ext_len(const struct mcp_ext *ext);
 
 /**
  * mcp_ext_check() - whether a block can be packed
- * Return: 0; -EINVAL a value is longer than the format allows; -EMSGSIZE the block or its metadata are too long.
+ * Return: 0; -EINVAL a value is longer than the format allows; -EMSGSIZE the block or its metadata
+ * are too long.
  */
 MUST_USE int mcp_ext_check(const struct mcp_ext *ext);
 
@@ -108,7 +111,8 @@ MUST_USE int mcp_ext_check(const struct mcp_ext *ext);
  * mcp_ext_pack() - write a block
  * @out:           mcp_ext_len() bytes
  * @ext:           passed mcp_ext_check()
- * @ret_deadline:  offset of the value of DEADLINE_MS in @out, for writing it again when the frame leaves; 0: none. May be NULL
+ * @ret_deadline:  offset of the value of DEADLINE_MS in @out, for writing it again when the frame
+ *                 leaves; 0: none. May be NULL
  *
  * METHOD is the first TLV. Fields at their defaults are not written.
  */

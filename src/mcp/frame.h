@@ -4,7 +4,8 @@
 /*
  * MCP frames
  *
- * MCP is the Message Communication Protocol (not the Model Context Protocol). Everything on a connection is a frame:
+ * MCP is the Message Communication Protocol (not the Model Context Protocol). Everything on a
+ * connection is a frame:
  *
  *      byte 0      1         2 3 4 5          6 7        8 ...
  *      +--------+---------+----------------+----------+------------------+
@@ -12,11 +13,12 @@
  *      |  0x01  |         |                | (u16 BE) |                  |
  *      +--------+---------+----------------+----------+------------------+
  *
- * MsgType is a base type (0x3F) and two bits: MORE, the message continues in a later frame; EXT, the payload starts with
- * an extension block. Which frame may come when is a table, mcp_frame_rule(); here is only what one frame alone shows.
+ * MsgType is a base type (0x3F) and two bits: MORE, the message continues in a later frame; EXT,
+ * the payload starts with an extension block. Which frame may come when is a table,
+ * mcp_frame_rule(); here is only what one frame alone shows.
  *
- * Reading: the caller keeps the unread bytes contiguous, mcp_frame_next() cuts one whole frame off their front. Payloads are slices of the
- * caller's bytes. Never allocates.
+ * Reading: the caller keeps the unread bytes contiguous, mcp_frame_next() cuts one whole frame off
+ * their front. Payloads are slices of the caller's bytes. Never allocates.
  */
 
 #include "base/str.h"
@@ -89,11 +91,13 @@ enum {
  * mcp_frame_next() - cut one whole frame off the front
  * @in:         unread bytes; on 0 the frame is cut off
  * @max_len:    longest payload that is accepted
- * @ret_frame:  on 0; the payload points into @in. On MCP_FRAME_MORE and -EMSGSIZE head fields may be set, without payload
+ * @ret_frame:  on 0; the payload points into @in. On MCP_FRAME_MORE and -EMSGSIZE head fields may
+ *              be set, without payload
  *
  * Refuses as soon as it can be known: the version at the first byte, the length at the eighth.
  *
- * Return: 0; MCP_FRAME_MORE; -EPROTONOSUPPORT not version 1: close without an answer; -EMSGSIZE over @max_len.
+ * Return: 0; MCP_FRAME_MORE; -EPROTONOSUPPORT not version 1: close without an answer; -EMSGSIZE
+ * over @max_len.
  */
 MUST_USE int mcp_frame_next(struct str *in, size_t max_len, struct mcp_frame *ret_frame);
 
@@ -108,7 +112,9 @@ MUST_USE int mcp_frame_next(struct str *in, size_t max_len, struct mcp_frame *re
  */
 MUST_USE int mcp_frame_check(const struct mcp_frame *frame, enum mcp_role receiver);
 
-/* The rule of a base type, or NULL: reserved (below 0x20, a connection error) or unknown (ignored). */
+/*
+ * The rule of a base type, or NULL: reserved (below 0x20, a connection error) or unknown (ignored).
+ */
 const struct mcp_frame_rule *mcp_frame_rule(unsigned type);
 
 /* Whether the payload of a frame of this base type counts as credit used on the connection. */

@@ -4,9 +4,9 @@
 /*
  * HELLO and HELLO_ACK
  *
- * The first frame of the extended profile, and its answer: what each side can do and how much it takes. 32 bytes, then TLVs; unknown TLVs
- * are skipped. Never allocates; slices point into the payload. Keys in `auth` are secrets: compare them with
- * str_eq_secret(), never log them.
+ * The first frame of the extended profile, and its answer: what each side can do and how much it
+ * takes. 32 bytes, then TLVs; unknown TLVs are skipped. Never allocates; slices point into the
+ * payload. Keys in `auth` are secrets: compare them with str_eq_secret(), never log them.
  */
 
 #include "base/str.h"
@@ -56,7 +56,8 @@ struct mcp_hello {
  * @is_ack:     it is an ACK: grants what a client may have used already
  * @ret_hello:  set on success
  *
- * Return: 0; -EPROTO bad magic, no common revision, flags, length, a limit out of range (connection error).
+ * Return: 0; -EPROTO bad magic, no common revision, flags, length, a limit out of range (connection
+ * error).
  */
 MUST_USE int mcp_hello_parse(struct str payload, bool is_ack, struct mcp_hello *ret_hello);
 

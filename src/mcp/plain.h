@@ -7,9 +7,10 @@
  *     Request  { string service = 1; bytes body = 2; }
  *     Response { uint32 status = 1; string error = 2; bytes body = 3; }
  *
- * Protobuf by hand: two messages of three fields are not worth an allocation each. Strict about what it knows (wire types, lengths),
- * skips fields it does not know, takes the last of a field that comes twice, as Protobuf says. Fields that are
- * zero or empty are not written. Slices point into the payload. Never allocates.
+ * Protobuf by hand: two messages of three fields are not worth an allocation each. Strict about
+ * what it knows (wire types, lengths), skips fields it does not know, takes the last of a field
+ * that comes twice, as Protobuf says. Fields that are zero or empty are not written. Slices point
+ * into the payload. Never allocates.
  */
 
 #include "base/str.h"

@@ -4,9 +4,11 @@
 /*
  * Memory of sessions
  *
- * All sessions of one thread share a pool: it keeps what a small call needs (its object, its message, the buffer of a write) for the next one,
- * so that calls allocate nothing once the pool is warm and an idle session holds nothing. What it keeps is bounded. Everything that
- * sessions allocate comes through mcp_pool_resize(), so a test can fail the n-th allocation. Not thread-safe.
+ * All sessions of one thread share a pool: it keeps what a small call needs (its object, its
+ * message, the buffer of a write) for the next one, so that calls allocate nothing once the pool is
+ * warm and an idle session holds nothing. What it keeps is bounded. Everything that sessions
+ * allocate comes through mcp_pool_resize(), so a test can fail the n-th allocation. Not thread-
+ * safe.
  */
 
 #include "base/str.h"

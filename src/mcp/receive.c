@@ -51,7 +51,9 @@ unsigned mcp_receive_check_first(const struct mcp_session *s, const struct mcp_f
     return check_lengths(s, f, ext, body.len, ret_text);
 }
 
-/* Room for @n more bytes, doubling, but never more than the message may have. Return: 0; -ENOMEM. */
+/*
+ * Room for @n more bytes, doubling, but never more than the message may have. Return: 0; -ENOMEM.
+ */
 static int reserve(struct mcp_session *s, struct mcp_in *in, uint32_t n)
 {
     uint64_t most = (uint64_t)in->ext_len + in->total;

@@ -49,7 +49,10 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/* Writes TOTAL_LEN behind METHOD, into the room in front of the block. The block grows to the front. */
+/*
+ * Writes TOTAL_LEN behind METHOD, into the room in front of the block. The block grows to the
+ * front.
+ */
 static void add_total_len(struct mcp_out *o)
 {
     char *block = o->bytes + MCP_OUT_FRONT;
@@ -254,7 +257,10 @@ static enum emitted stage_small(struct mcp_session *s, struct mcp_batch *b)
     return r;
 }
 
-/* Deficit round robin: at its turn a call gets a fragment's worth more, and what it does not use is carried over. */
+/*
+ * Deficit round robin: at its turn a call gets a fragment's worth more, and what it does not use is
+ * carried over.
+ */
 static enum emitted stage_bulk(struct mcp_session *s, struct mcp_batch *b)
 {
     struct list *first = list_first(&s->bulk);
@@ -264,8 +270,9 @@ static enum emitted stage_bulk(struct mcp_session *s, struct mcp_batch *b)
 
     if (r != EMITTED || list_first(&s->bulk) != first || call->first_out == NULL)
         return r;
-    call->deficit += call->deficit == 0 ? s->fragment : 0;
-    call->deficit -= min_u32(call->deficit, len);
+    if (call->deficit < len)
+        call->deficit += s->fragment;
+    call->deficit -= len;
     if (call->deficit >= min_u32(s->fragment, call->first_out->body_len - call->first_out->sent))
         return r;
     list_remove(first);

@@ -410,7 +410,9 @@ static void take_frame(struct mcp_session *s, const struct mcp_frame *f)
     mcp_calls_tell(s);
 }
 
-/* Frames that came while the peer made progress start the clock of the half frame behind them anew. */
+/*
+ * Frames that came while the peer made progress start the clock of the half frame behind them anew.
+ */
 static void note_tail(struct mcp_session *s, size_t used, size_t left)
 {
     if (left > 0 && (used > 0 || left != s->tail_len))

@@ -4,27 +4,32 @@
 /*
  * MCP session
  *
- * One connection of the Message Communication Protocol, either role, without I/O: bytes and the time go in, callbacks and bytes
- * come out. The owner embeds struct mcp_session, reads and writes the socket, and runs one timer.
+ * One connection of the Message Communication Protocol, either role, without I/O: bytes and the
+ * time go in, callbacks and bytes come out. The owner embeds struct mcp_session, reads and writes
+ * the socket, and runs one timer.
  *
- *     after reading      mcp_session_feed(), keep what it did not use in front of what is read next
- *     when idle, often   mcp_session_output() -> write -> mcp_session_sent(), until output returns 0
- *     timer              at mcp_session_next_due(): mcp_session_tick()
- *     after each         mcp_session_state():
+ *     after reading   mcp_session_feed(), keep what it did not use in front of what is read next
+ *     to write        mcp_session_output(), write, mcp_session_sent(), until output returns 0
+ *     timer           at mcp_session_next_due(): mcp_session_tick()
+ *     after each      mcp_session_state():
  *
- *          START ──hello/first request──► RUNNING ──goaway──► DRAINING ──last call──► FLUSH ──1 s or EOF──► DEAD
- *                                            └─────────connection error────────────────┘
- *                    FLUSH: write what output gives, shut down for writing, go on reading; DEAD: close.
+ *     START --hello, plain request--> RUNNING --goaway--> DRAINING --last call--+
+ *       |                                |                   |                  v
+ *       +----------- connection error ---+-------------------+--------------> FLUSH --1 s, EOF--> DEAD
  *
- * Calls. A client opens one and gets exactly one on_end for it, whatever happens. A server gets on_request and must end
- * the call with exactly one mcp_call_respond() that returns 0, or mcp_call_fail(); also after on_cancel, which only says that
- * nobody listens any more. Until then the handle is valid and the call counts as in flight.
+ *     FLUSH: write what output gives, shut down for writing, go on reading. DEAD: close.
  *
- * Callbacks run in feed, tick and sent only, never in the functions that cause them, and must not call these three, output, eof or fini.
- * All slices they get are valid during the callback only.
+ * Calls. A client opens one and gets exactly one on_end for it, whatever happens. A server gets
+ * on_request and must end the call with exactly one mcp_call_respond() that returns 0, or
+ * mcp_call_fail(); also after on_cancel, which only says that nobody listens any more. Until then
+ * the handle is valid and the call counts as in flight.
  *
- * Memory comes from the pool. Functions that return -ENOMEM have changed nothing. Where an answer that the protocol demands cannot be
- * allocated the session is DEAD with -ENOMEM. Not thread-safe, no globals.
+ * Callbacks run in feed, tick, sent and eof only, never in the functions that cause them, and must
+ * not call these four, output or fini. All slices they get are valid during the callback only.
+ *
+ * Memory comes from the pool. Functions that return -ENOMEM have changed nothing. Where an answer
+ * that the protocol demands cannot be allocated, the session is DEAD with INTERNAL; look at its
+ * state after mcp_call_fail() too. Not thread-safe, no globals.
  */
 
 #include "base/list.h"
@@ -78,8 +83,8 @@ struct mcp_session_ops {
     const char *name;
 
     /*
-     * Server: a HELLO came; 0, or an enum mcp_code that refuses it (UNAUTHENTICATED). Client: the HELLO_ACK came; what is returned does
-     * not matter. May be NULL.
+     * Server: a HELLO came; 0, or an enum mcp_code that refuses it (UNAUTHENTICATED). Client: the
+     * HELLO_ACK came; what is returned does not matter. May be NULL.
      */
     int (*on_hello)(struct mcp_session *s, const struct mcp_hello *hello);
 
@@ -88,7 +93,10 @@ struct mcp_session_ops {
                        const struct mcp_message *request);
     void (*on_cancel)(struct mcp_session *s, struct mcp_call *call, enum mcp_cancel reason);
 
-    /* Client. on_end: exactly one of @response and @error is there; the handle is invalid afterwards */
+    /*
+     * Client. on_end: exactly one of @response and @error is there; the handle is invalid
+     * afterwards
+     */
     void (*on_chunk)(struct mcp_session *s, struct mcp_call *call, const struct mcp_message *chunk);
     void (*on_end)(struct mcp_session *s, struct mcp_call *call, const struct mcp_message *response,
                    const struct mcp_error *error);
@@ -250,7 +258,8 @@ struct mcp_session {
  * mcp_session_init() - begin a connection
  * @s:         memory of the owner
  * @role:      a client's HELLO is queued at once
- * @settings:  outlive the session, as do @ops and @pool; a server's hello grants at least MCP_EARLY_BYTES and MCP_EARLY_CALLS
+ * @settings:  outlive the session, as do @ops and @pool; a server's hello grants at least
+ *             MCP_EARLY_BYTES and MCP_EARLY_CALLS
  * @now:       when the connection was made
  *
  * Return: 0; -ENOMEM nothing to undo.
@@ -259,7 +268,10 @@ MUST_USE int mcp_session_init(struct mcp_session *s, enum mcp_role role,
                               const struct mcp_settings *settings,
                               const struct mcp_session_ops *ops, struct mcp_pool *pool, nsec_t now);
 
-/* Frees everything, calls nobody: all handles are invalid. For on_end of every call, tick a DEAD session first. */
+/*
+ * Frees everything, calls nobody: all handles are invalid. For on_end of every call, tick a DEAD
+ * session first.
+ */
 void mcp_session_fini(struct mcp_session *s);
 
 /**
@@ -279,8 +291,8 @@ void mcp_session_eof(struct mcp_session *s, nsec_t now);
  * @pieces:  set; valid until mcp_session_sent(), or feed, or tick
  * @max:     of pieces
  *
- * Which frame goes next is decided here, so ask for output when the socket can take it, not before. What has been given out
- * and was not yet sent comes again, before anything else.
+ * Which frame goes next is decided here, so ask for output when the socket can take it, not before.
+ * What has been given out and was not yet sent comes again, before anything else.
  *
  * Return: number of pieces, 0 nothing to write; -ENOMEM try again later.
  */
@@ -301,16 +313,25 @@ static inline enum mcp_state mcp_session_state(const struct mcp_session *s)
     return (enum mcp_state)s->state;
 }
 
-/* Why it ended: an enum mcp_code for FLUSH and DEAD by a connection error, ours or theirs, else MCP_OK. */
+/*
+ * Why it ended: an enum mcp_code for FLUSH and DEAD by a connection error, ours or theirs, else
+ * MCP_OK.
+ */
 static inline enum mcp_code mcp_session_end_code(const struct mcp_session *s)
 {
     return (enum mcp_code)s->end_code;
 }
 
-/* Queues a PING with @opaque. Return: 0; -ENOMEM; -EOPNOTSUPP in the plain profile, or before HELLO_ACK. */
+/*
+ * Queues a PING with @opaque. Return: 0; -ENOMEM; -EOPNOTSUPP in the plain profile, or before
+ * HELLO_ACK.
+ */
 MUST_USE int mcp_session_ping(struct mcp_session *s, const char opaque[static 8]);
 
-/* Server: no new calls, please; ends after the last call, or when @grace_s are over. Return: 0; -ENOMEM. */
+/*
+ * Server: no new calls, please; ends after the last call, or when @grace_s are over. Return: 0;
+ * -ENOMEM.
+ */
 MUST_USE int mcp_session_goaway(struct mcp_session *s, enum mcp_goaway_reason reason,
                                 unsigned grace_s, nsec_t now);
 
@@ -319,7 +340,8 @@ void mcp_session_close(struct mcp_session *s, nsec_t now);
 
 /**
  * mcp_session_charge() - count memory for what was inflated
- * Return: 0; -ENOBUFS with it the session would hold more than its peer may cause. mcp_session_discharge() gives it back.
+ * Return: 0; -ENOBUFS with it the session would hold more than its peer may cause.
+ * mcp_session_discharge() gives it back.
  */
 MUST_USE int mcp_session_charge(struct mcp_session *s, uint32_t n_bytes);
 void mcp_session_discharge(struct mcp_session *s, uint32_t n_bytes);
@@ -329,16 +351,15 @@ void mcp_session_discharge(struct mcp_session *s, uint32_t n_bytes);
  */
 
 struct mcp_request {
-    struct mcp_ext
-        ext; /* deadline_ms counts from @now of the opening and is written anew when the frame leaves */
-    struct str body; /* copied */
+    struct mcp_ext ext; /* deadline_ms counts from the opening; what is left goes on the wire */
+    struct str body;    /* copied */
     void *owner;
 };
 
 /**
  * mcp_session_open() - begin a call
- * Return: 0; MCP_BUSY; -EINVAL the extension block is wrong; -EMSGSIZE longer than the peer takes; -ENOBUFS too much is unsent; -EOPNOTSUPP
- * compression or lane was not negotiated; -ENOMEM.
+ * Return: 0; MCP_BUSY; -EINVAL the extension block is wrong; -EMSGSIZE longer than the peer takes;
+ * -ENOBUFS too much is unsent; -EOPNOTSUPP compression or lane was not negotiated; -ENOMEM.
  */
 MUST_USE int mcp_session_open(struct mcp_session *s, const struct mcp_request *request, nsec_t now,
                               struct mcp_call **ret_call);
@@ -355,18 +376,21 @@ void mcp_call_take(struct mcp_call *call, uint32_t cost);
 
 /**
  * mcp_call_chunk() - send one record of a stream
- * @ext:   or NULL. method, deadline and the like are not looked at
+ * @ext:   or NULL. Compression, metadata, trace; what is about requests stays empty
  * @body:  copied
  *
- * Return: 0; MCP_FULL; -ECANCELED nobody listens; -EMSGSIZE longer than the peer takes; -ENOBUFS too much is unsent; -EINVAL; -EOPNOTSUPP plain profile: collect;
- * -ENOMEM.
+ * Return: 0; MCP_FULL; -ECANCELED nobody listens; -EMSGSIZE longer than the peer takes; -ENOBUFS
+ * too much is unsent; -EINVAL; -EOPNOTSUPP plain profile: collect; -ENOMEM.
  */
 MUST_USE int mcp_call_chunk(struct mcp_call *call, const struct mcp_ext *ext, struct str body);
 
 /* Ends with success; as chunk, but after on_cancel it returns 0. On 0 the handle is gone. */
 MUST_USE int mcp_call_respond(struct mcp_call *call, const struct mcp_ext *ext, struct str body);
 
-/* Ends with failure, always; the handle is gone. PARTIAL is added when chunks were sent. @ext may be NULL. */
+/*
+ * Ends with failure, always; the handle is gone. PARTIAL is added when chunks were sent. @ext may
+ * be NULL.
+ */
 void mcp_call_fail(struct mcp_call *call, const struct mcp_ext *ext, const struct mcp_error *error);
 
 /* When the call must be done, or NSEC_NEVER. */

@@ -4,10 +4,15 @@
 /*
  * Inside of a session (private to this room)
  *
- * session.c   life, dispatch, connection errors      calls.c    the table of calls, what is told to the application
- * timing.c    next_due, tick                          receive.c  messages put together, call and connection credit
- * client.c, server.c, respond.c, serve_plain.c, batch.c   what frames and the application ask for
- * out.c       messages waiting to be sent             sched.c    which of them is written next
+ * session.c   life, dispatch, connection errors
+ * calls.c     the table of calls, and what is told to the application
+ * timing.c    next_due, tick
+ * receive.c   messages put together, credit granted
+ * client.c    what a client's application asks for, and the frames it gets
+ * server.c    the frames a server gets; batch.c, serve_plain.c likewise
+ * respond.c   what a server's application asks for
+ * out.c       messages waiting to be sent
+ * sched.c     which of them goes next
  * output.c    the bytes of one write
  */
 

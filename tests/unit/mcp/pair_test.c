@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Two sessions back to back, under a scheduler that splits, delays and interleaves. Each run is a seed.
+ * Two sessions back to back, under a scheduler that splits, delays and interleaves. Each run is a
+ * seed.
  */
 
 #include "peer.h"

@@ -4,9 +4,10 @@
 /*
  * A session under test
  *
- * What it tells its application is written into `events`, what it sends into `wire` as bytes; peer_said() reads the frames among
- * these as text. A small script language for the other side: frame_make() and friends. Memory comes from an allocator
- * that counts, and can fail from the n-th request on.
+ * What it tells its application is written into `events`, what it sends into `wire` as bytes;
+ * peer_said() reads the frames among these as text. A small script language for the other side:
+ * frame_make() and friends. Memory comes from an allocator that counts, and can fail from the n-th
+ * request on.
  */
 
 #include <errno.h>
