@@ -16,8 +16,9 @@
 
 #define CLIENT_CLASS_MAX    32
 #define CLIENT_METADATA_MAX 16
-#define CLIENT_PAIRS_MAX    960  /* bytes of all pairs of a context and its ancestors, as METADATA TLVs */
-#define CLIENT_TLVS_MAX     1016 /* with the class */
+#define CLIENT_PAIRS_MAX \
+    960 /* bytes of all pairs of a context and its ancestors, as METADATA TLVs */
+#define CLIENT_TLVS_MAX 1016 /* with the class */
 
 /* What a call takes along, all ancestors looked through. */
 struct client_inherited {
@@ -40,4 +41,5 @@ void client_context_watch(chasqui_context *context, struct list *watch);
 void client_context_unwatch(chasqui_context *context, struct list *watch);
 
 /* Appends a METADATA TLV. Return: 0; -EMSGSIZE it does not fit. */
-MUST_USE int client_metadata_put(char *tlvs, size_t *len, size_t cap, struct str key, struct str value);
+MUST_USE int client_metadata_put(char *tlvs, size_t *len, size_t cap, struct str key,
+                                 struct str value);

@@ -61,7 +61,7 @@ int client_error_set(chasqui_error *ret, const struct client_end *end)
     ret->origin = (int)end->origin;
     ret->retry_after_ms = end->code == MCP_OK ? -1 : end->retry_after_ms;
     set_text(ret, end->code == MCP_OK || end->text.len > 0 ? end->text
-                                                          : str_of(chasqui_code_name(ret->code)));
+                                                           : str_of(chasqui_code_name(ret->code)));
     return ret->code;
 }
 
@@ -85,6 +85,10 @@ int client_error_errno(chasqui_error *ret, int err)
         return client_error_local(ret, MCP_TOO_LARGE, "longer than the other side takes");
     case ENOBUFS:
         return client_error_local(ret, MCP_OVERLOADED, "too much is waiting to be sent");
+    case ENOSYS:
+        return client_error_local(ret, MCP_UNIMPLEMENTED, "this service exists over mcp:// only");
+    case EOPNOTSUPP:
+        return client_error_local(ret, MCP_UNIMPLEMENTED, "the other side has not agreed to it");
     case EINVAL:
         return client_error_local(ret, MCP_INVALID_ARGUMENT, err_text(err));
     default:

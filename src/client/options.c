@@ -22,10 +22,8 @@ static const struct class_row {
     bool is_idempotent;
 } class_rows[] = {
     {"request", 0, 0, true, false}, /* time-out: an option */
-    {"query", 2000, 0, true, true},
-    {"order", 5000, 0, false, false},
-    {"external", 8000, 0, true, false},
-    {"answer", 600000, 120000, true, false},
+    {"query", 2000, 0, true, true},     {"order", 5000, 0, false, false},
+    {"external", 8000, 0, true, false}, {"answer", 600000, 120000, true, false},
 };
 
 /* An option that is a number: 0 takes the default. */

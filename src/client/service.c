@@ -3,23 +3,14 @@
 
 #include "mcp/ext.h"
 
-static const struct client_service services[] = {
-    {STR_INIT("ollama.generate"), ROUTE_GENERATE, false},
-    {STR_INIT("ollama.chat"), ROUTE_CHAT, false},
-    {STR_INIT("ollama.embed"), ROUTE_EMBED, false},
-    {STR_INIT("ollama.show"), ROUTE_SHOW, false},
-    {STR_INIT("ollama.tags"), ROUTE_TAGS, true},
-    {STR_INIT("ollama.ps"), ROUTE_PS, true},
-    {STR_INIT("ollama.version"), ROUTE_VERSION, true},
-};
-
-const struct client_service *client_service_find(struct str name)
+const struct codec_service *client_service_find(struct str name)
 {
-    for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
-        if (str_eq(services[i].name, name) ||
-            str_eq(api_route_get(services[i].route)->path, name))
-            return &services[i];
-    return NULL;
+    const struct codec_service *service = codec_service_find(name);
+    const struct api_route *route;
+
+    if (service != NULL && service->route != N_ROUTES)
+        return service;
+    return api_route_find(name, &route) == 0 ? codec_service_of_route(route->id) : NULL;
 }
 
 bool client_service_is_name(struct str name)

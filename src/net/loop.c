@@ -266,6 +266,32 @@ void net_loop_wake(struct net_loop *loop)
     (void)uv_async_send(&loop->bell);
 }
 
+int net_loop_fd(const struct net_loop *loop)
+{
+    return uv_backend_fd(&loop->uv);
+}
+
+int net_loop_wait_ms(struct net_loop *loop)
+{
+    if (!list_is_empty(&loop->tasks))
+        return 0;
+    set_alarm(loop); /* timers armed since the end of the turn */
+    uv_update_time(&loop->uv);
+    return uv_backend_timeout(&loop->uv);
+}
+
+/* The work that a turn has put off is done in the next one. Bounded, since work may make work for ever. */
+#define POLL_TURNS 8
+
+void net_loop_poll(struct net_loop *loop)
+{
+    unsigned n = POLL_TURNS;
+
+    do
+        (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+    while (--n > 0 && net_loop_wait_ms(loop) == 0);
+}
+
 void net_loop_stop(struct net_loop *loop)
 {
     loop->is_stopping = true;

@@ -74,6 +74,13 @@ void net_loop_stop(struct net_loop *loop);
 void net_loop_turn(struct net_loop *loop);
 void net_loop_wake(struct net_loop *loop);
 
+/*
+ * A loop inside somebody else's: wait until the descriptor is readable or the time is over, then poll.
+ */
+int net_loop_fd(const struct net_loop *loop);
+int net_loop_wait_ms(struct net_loop *loop); /* 0: poll now; -1: nothing waits for time */
+void net_loop_poll(struct net_loop *loop);   /* turns that do not wait, until nothing is ready */
+
 /* Closes what is still open (streams get on_closed) and frees. */
 void net_loop_fini(struct net_loop *loop);
 

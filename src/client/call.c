@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/call.h"
+
+#include <errno.h>
+
+#include "client/channel.h"
+#include "client/stream.h"
+
+/*
+ * Making one
+ */
+
+/* What a request asks for, before there is memory for it. */
+struct draft {
+    chasqui_request request;
+    const struct client_class *class;
+    struct client_inherited inherited;
+    struct str service;
+    struct str session;
+};
+
+static const char *draft_class(struct draft *d, const chasqui_client *client)
+{
+    const char *name = d->request.class_name;
+
+    if (name == NULL && d->inherited.class_name[0] != '\0')
+        name = d->inherited.class_name;
+    d->class = client_options_class(&client->options, name != NULL ? name : "request");
+    if (d->class == NULL)
+        return "no class of calls has this name";
+    if (name == NULL)
+        return NULL;
+    return client_metadata_put(d->inherited.tlvs, &d->inherited.tlvs_len, CLIENT_TLVS_MAX,
+                               STR("class"), str_of(name)) < 0
+               ? "too much metadata"
+               : NULL;
+}
+
+static bool is_printable(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.s[i] <= ' ' || text.s[i] > '~')
+            return false;
+    return true;
+}
+
+/* Return: NULL, or what is wrong. */
+static const char *draft_read(struct draft *d, const chasqui_client *client,
+                              const chasqui_request *request)
+{
+    if (request == NULL || client_copy_sized(&d->request, sizeof(d->request), request,
+                                             request->size, offsetof(chasqui_request, context)) < 0)
+        return "bad size of the request";
+    d->service = str_of(d->request.service);
+    d->session = str_of(d->request.session);
+    if (!client_service_is_name(d->service))
+        return "bad name of a service";
+    if (d->session.len > MCP_SESSION_MAX || !is_printable(d->session))
+        return "bad session";
+    if (d->request.payload.len > 0 && d->request.payload.data == NULL)
+        return "a payload without bytes";
+    if (d->request.payload.len > UINT32_MAX / 2)
+        return "the payload is too long";
+    if (client_context_inherit(d->request.context, &d->inherited) < 0)
+        return "too much metadata";
+    return draft_class(d, client);
+}
+
+static struct str put(char **at, struct str bytes)
+{
+    char *to = *at;
+
+    if (bytes.len > 0)
+        *at = mempcpy(to, bytes.s, bytes.len);
+    return str_make(to, bytes.len);
+}
+
+static nsec_t choose_time(uint32_t own_ms, nsec_t of_class)
+{
+    if (own_ms == 0)
+        return of_class;
+    return own_ms == CHASQUI_NEVER ? NSEC_NEVER : (nsec_t)own_ms * NSEC_PER_MSEC;
+}
+
+static void fill(chasqui_call *call, const struct draft *d)
+{
+    const chasqui_request *request = &d->request;
+    char *at = call->bytes;
+
+    call->service = put(&at, d->service);
+    call->payload = put(&at, client_str(request->payload));
+    call->session = put(&at, d->session);
+    call->tlvs = put(&at, str_make(d->inherited.tlvs, d->inherited.tlvs_len));
+    call->known = client_service_find(call->service);
+    call->has_trace = d->inherited.has_trace;
+    if (call->has_trace)
+        memcpy(call->trace, d->inherited.trace, sizeof(call->trace));
+    call->timeout_ns = choose_time(request->timeout_ms, d->class->timeout_ns);
+    call->silence_ns = choose_time(request->silence_ms, d->class->silence_ns);
+    call->retry_settings = call->client->options.retry;
+    call->retry_settings.max_retries = d->class->max_retries;
+    call->is_idempotent = d->class->is_idempotent || (request->flags & CHASQUI_IDEMPOTENT) != 0;
+    call->is_stream = (request->flags & CHASQUI_STREAM) != 0;
+    call->context = chasqui_context_ref(request->context);
+}
+
+static const char *take_handler(chasqui_call *call, const chasqui_handler *handler)
+{
+    chasqui_handler h = {0};
+
+    if (handler != NULL &&
+        client_copy_sized(&h, sizeof(h), handler, handler->size, sizeof(size_t)) < 0)
+        return "bad size of the handler";
+    call->on_record = h.on_record;
+    call->on_done = h.on_done;
+    call->user = h.user;
+    return NULL;
+}
+
+/* One more call, if there may be one. */
+static bool claim_place(chasqui_client *client)
+{
+    if (atomic_fetch_add_explicit(&client->n_calls, 1, memory_order_relaxed) <
+        client->options.max_calls)
+        return true;
+    atomic_fetch_sub_explicit(&client->n_calls, 1, memory_order_relaxed);
+    return false;
+}
+
+static void give_place_back(chasqui_client *client)
+{
+    atomic_fetch_sub_explicit(&client->n_calls, 1, memory_order_relaxed);
+}
+
+static void on_mail(struct net_mail *mail);
+
+static chasqui_call *call_alloc(chasqui_client *client, const struct draft *d)
+{
+    size_t len = d->service.len + d->request.payload.len + d->session.len + d->inherited.tlvs_len;
+    chasqui_call *call = malloc(sizeof(*call) + len);
+
+    if (call == NULL)
+        return NULL;
+    *call = (chasqui_call){.client = client, .mail = {.deliver = on_mail}};
+    atomic_init(&call->refs, 1);
+    atomic_fetch_add_explicit(&client->refs, 1, memory_order_relaxed);
+    list_init(&call->watch);
+    list_init(&call->link);
+    list_init(&call->queued);
+    fill(call, d);
+    return call;
+}
+
+chasqui_call *client_call_new(chasqui_client *client, const chasqui_request *request,
+                              const chasqui_handler *handler, chasqui_error *ret_error)
+{
+    struct draft d;
+    const char *wrong = draft_read(&d, client, request);
+    chasqui_call *call;
+
+    if (wrong != NULL) {
+        (void)client_error_local(ret_error, MCP_INVALID_ARGUMENT, wrong);
+        return NULL;
+    }
+    call = call_alloc(client, &d);
+    if (call == NULL) {
+        (void)client_error_errno(ret_error, -ENOMEM);
+        return NULL;
+    }
+    wrong = take_handler(call, handler);
+    if (wrong != NULL) {
+        (void)client_error_local(ret_error, MCP_INVALID_ARGUMENT, wrong);
+        client_call_unref(call);
+        return NULL;
+    }
+    return call;
+}
+
+void client_call_unref(chasqui_call *call)
+{
+    if (call == NULL || atomic_fetch_sub_explicit(&call->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    chasqui_context_unref(call->context);
+    client_unref(call->client);
+    free(call);
+}
+
+static void call_ref(chasqui_call *call)
+{
+    atomic_fetch_add_explicit(&call->refs, 1, memory_order_relaxed);
+}
+
+/*
+ * Between threads
+ */
+
+/* Release: what the poker wrote is seen by on_mail(), which acquires. */
+bool client_call_poke(chasqui_call *call, unsigned wants)
+{
+    if (atomic_fetch_or_explicit(&call->wants, wants, memory_order_acq_rel) != 0)
+        return true;
+    call_ref(call);
+    if (client_post(call->client, &call->mail))
+        return true;
+    client_call_unref(call);
+    return false;
+}
+
+void client_call_context_changed(struct list *watch)
+{
+    (void)client_call_poke(container_of(watch, chasqui_call, watch), CLIENT_WANTS_LOOK);
+}
+
+int client_call_post(chasqui_call *call)
+{
+    if (!claim_place(call->client))
+        return CHASQUI_OVERLOADED;
+    call_ref(call); /* the loop's */
+    call_ref(call); /* the mail's */
+    /* Before the context knows it: what is poked meanwhile rides with this mail. */
+    atomic_store_explicit(&call->wants, CLIENT_WANTS_START, memory_order_relaxed);
+    client_context_watch(call->context, &call->watch);
+    if (client_post(call->client, &call->mail)) {
+        atomic_fetch_add_explicit(&call->client->n_started, 1, memory_order_relaxed);
+        return CHASQUI_OK;
+    }
+    client_context_unwatch(call->context, &call->watch);
+    give_place_back(call->client);
+    client_call_unref(call);
+    client_call_unref(call);
+    return CHASQUI_UNAVAILABLE;
+}
+
+/*
+ * On the loop's thread
+ */
+
+static nsec_t earlier(nsec_t a, nsec_t b)
+{
+    return a < b ? a : b;
+}
+
+static nsec_t after(nsec_t now, nsec_t wait)
+{
+    return wait == NSEC_NEVER ? NSEC_NEVER : now + wait;
+}
+
+static void arm(chasqui_call *call)
+{
+    net_timer_arm(&call->client->loop, &call->timer, earlier(call->deadline, call->state_due));
+}
+
+static void enter(chasqui_call *call, enum client_call_state state, nsec_t due)
+{
+    list_remove(&call->queued);
+    call->state = state;
+    call->state_due = due;
+    arm(call);
+}
+
+static void wait_for_link(chasqui_call *call)
+{
+    enter(call, CLIENT_WAITING, after(time_now(), call->client->options.acquire_timeout_ns));
+    client_channel_queue(call);
+}
+
+void client_call_opened(chasqui_call *call, struct client_endpoint *endpoint)
+{
+    call->endpoint = endpoint;
+    endpoint->n_open++;
+    enter(call, CLIENT_OPEN, after(time_now(), call->is_stream ? call->silence_ns : NSEC_NEVER));
+}
+
+/* The link has let go, or is made to. */
+static void leave_link(chasqui_call *call)
+{
+    call->endpoint->n_open--;
+    call->endpoint = NULL;
+}
+
+static void drop(chasqui_call *call, enum mcp_cancel reason)
+{
+    if (call->state != CLIENT_OPEN)
+        return;
+    call->endpoint->ops->drop(call, reason);
+    leave_link(call);
+    client_channel_wake(call->client);
+}
+
+void client_call_end(chasqui_call *call, const struct client_end *end)
+{
+    chasqui_client *client = call->client;
+    chasqui_reply reply = client_reply_view(end);
+
+    if (call->state == CLIENT_ENDED)
+        return;
+    drop(call, end->code == MCP_DEADLINE_EXCEEDED ? MCP_CANCEL_DEADLINE : MCP_CANCEL_APPLICATION);
+    call->state = CLIENT_ENDED;
+    list_remove(&call->queued);
+    list_remove(&call->link);
+    net_timer_fini(&client->loop, &call->timer);
+    client_context_unwatch(call->context, &call->watch);
+    if (call->has_records && end->code != MCP_OK)
+        reply.error.flags |= CHASQUI_PARTIAL;
+    if (end->code != MCP_OK)
+        atomic_fetch_add_explicit(&client->n_failed, 1, memory_order_relaxed);
+    give_place_back(client);
+    if (call->on_done != NULL)
+        call->on_done(call->user, &reply);
+    client_call_unref(call);
+}
+
+/* Nothing of the call was with anybody. */
+static unsigned unless_open(const chasqui_call *call, unsigned flags)
+{
+    return call->state == CLIENT_OPEN ? 0 : flags;
+}
+
+static void end_local(chasqui_call *call, unsigned code, unsigned flags, const char *text)
+{
+    struct client_end end = client_end_local(code, flags, text);
+
+    client_call_end(call, &end);
+}
+
+static void cancel(chasqui_call *call)
+{
+    end_local(call, MCP_CANCELLED, unless_open(call, MCP_NOT_PROCESSED), "cancelled");
+}
+
+/* Its context may have changed. Return: whether it goes on. */
+static bool look(chasqui_call *call)
+{
+    nsec_t deadline;
+
+    if (client_context_look(call->context, &deadline)) {
+        cancel(call);
+        return false;
+    }
+    call->deadline = earlier(call->deadline, deadline);
+    arm(call);
+    return true;
+}
+
+static void on_due(struct net_timer *timer)
+{
+    chasqui_call *call = container_of(timer, chasqui_call, timer);
+    nsec_t now = time_now();
+
+    if (call->deadline <= now)
+        end_local(call, MCP_DEADLINE_EXCEEDED, unless_open(call, MCP_NOT_PROCESSED),
+                  "the time of the call is over");
+    else if (call->state_due > now)
+        arm(call);
+    else if (call->state == CLIENT_PAUSED)
+        wait_for_link(call);
+    else if (call->state == CLIENT_WAITING)
+        end_local(call, MCP_UNAVAILABLE, MCP_NOT_PROCESSED | MCP_TRANSIENT,
+                  "no connection had room in time");
+    else
+        end_local(call, MCP_DEADLINE_EXCEEDED, 0, "the stream has been silent for too long");
+}
+
+static void start(chasqui_call *call)
+{
+    chasqui_client *client = call->client;
+    nsec_t now = time_now();
+
+    list_put_back(&client->calls, &call->link);
+    budget_request(&client->budget, now);
+    call->deadline = NSEC_NEVER;
+    call->state_due = NSEC_NEVER;
+    if (net_timer_init(&client->loop, &call->timer, on_due) < 0) {
+        end_local(call, MCP_RESOURCE_EXHAUSTED, MCP_NOT_PROCESSED, "out of memory");
+        return;
+    }
+    if (client->is_closing) {
+        end_local(call, MCP_CANCELLED, MCP_NOT_PROCESSED, "the client was closed");
+        return;
+    }
+    call->deadline = after(now, call->timeout_ns);
+    if (look(call))
+        wait_for_link(call);
+}
+
+static void on_mail(struct net_mail *mail)
+{
+    chasqui_call *call = container_of(mail, chasqui_call, mail);
+    unsigned wants = atomic_exchange_explicit(&call->wants, 0, memory_order_acq_rel);
+
+    if ((wants & CLIENT_WANTS_START) != 0)
+        start(call);
+    /* Before the start there is nothing to look at, and start() looks. */
+    if (call->state == CLIENT_POSTED || call->state == CLIENT_ENDED)
+        goto out;
+    if ((wants & CLIENT_WANTS_CANCEL) != 0)
+        cancel(call);
+    else if ((wants & CLIENT_WANTS_LOOK) == 0 || look(call))
+        if ((wants & CLIENT_WANTS_TAKE) != 0 && call->state == CLIENT_OPEN)
+            call->endpoint->ops->take(
+                call, atomic_exchange_explicit(&call->n_taken, 0, memory_order_relaxed));
+out:
+    client_call_unref(call);
+}
+
+bool client_call_time_left(const chasqui_call *call, nsec_t now, uint32_t *ret_ms)
+{
+    nsec_t left = call->deadline - now;
+
+    if (call->deadline == NSEC_NEVER)
+        return false;
+    left = left > 0 ? (left + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC : 0;
+    *ret_ms = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+    return true;
+}
+
+void client_call_record(chasqui_call *call, struct str record, uint32_t cost)
+{
+    call->has_records = true;
+    call->state_due = after(time_now(), call->is_stream ? call->silence_ns : NSEC_NEVER);
+    arm(call);
+    if (call->stream != NULL) {
+        if (client_stream_put(call->stream, record, cost) < 0)
+            end_local(call, MCP_RESOURCE_EXHAUSTED, 0, "out of memory");
+        return;
+    }
+    if (call->on_record != NULL)
+        call->on_record(call->user, client_bytes(record));
+    call->endpoint->ops->take(call, cost);
+}
+
+/*
+ * Retries
+ */
+
+/* Whether another try does nothing twice, or may. */
+static bool may_retry(const chasqui_call *call, const struct client_end *end)
+{
+    enum mcp_class class = mcp_code_info(end->code)->class;
+
+    if (call->has_records || (end->flags & MCP_NO_RETRY) != 0 || call->client->is_closing)
+        return false;
+    if (end->outcome == CALL_STALE_CONNECTION)
+        return call->retry_settings.max_retries > 0;
+    if (class == MCP_CLASS_CALLER || class == MCP_CLASS_ENDED)
+        return false;
+    return (end->flags & MCP_NOT_PROCESSED) != 0 || call->is_idempotent;
+}
+
+static bool retry(chasqui_call *call, const struct client_end *end, bool is_other_idle)
+{
+    chasqui_client *client = call->client;
+    struct retry_question question = {
+        .outcome = end->outcome,
+        .now = time_now(),
+        .deadline = call->deadline,
+        .retry_after_ns = end->retry_after_ms < 0 ? -1 : end->retry_after_ms * NSEC_PER_MSEC,
+        .is_other_idle = is_other_idle,
+    };
+    struct retry_answer answer;
+
+    if (!may_retry(call, end))
+        return false;
+    answer = retry_decide(&call->retry_settings, &call->retry_state, &question, &client->rng);
+    if (answer.verdict == RETRY_NO)
+        return false;
+    if (answer.verdict == RETRY_ELSEWHERE && !budget_take(&client->budget, question.now))
+        return false;
+    atomic_fetch_add_explicit(&client->n_retries, 1, memory_order_relaxed);
+    call->is_fresh = answer.verdict == RETRY_SAME;
+    if (answer.delay_ns > 0)
+        enter(call, CLIENT_PAUSED, question.now + answer.delay_ns);
+    else
+        wait_for_link(call);
+    return true;
+}
+
+void client_call_tried(chasqui_call *call, const struct client_end *end)
+{
+    bool has_other = false;
+
+    if (call->state == CLIENT_OPEN) {
+        has_other = end->outcome == CALL_CONNECT_FAILED && client_channel_has_other(call->endpoint);
+        leave_link(call);
+        call->state = CLIENT_WAITING; /* nothing to drop */
+        client_channel_wake(call->client);
+    }
+    if (end->code == MCP_OK || !retry(call, end, has_other))
+        client_call_end(call, end);
+}
+
+/*
+ * Public
+ */
+
+int chasqui_start(chasqui_client *client, const chasqui_request *request,
+                  const chasqui_handler *handler, chasqui_call **ret_call)
+{
+    chasqui_error error = {0};
+    chasqui_call *call = client_call_new(client, request, handler, &error);
+    int r;
+
+    if (call == NULL)
+        return error.code;
+    r = client_call_post(call);
+    if (r != CHASQUI_OK || ret_call == NULL)
+        client_call_unref(call);
+    else
+        *ret_call = call;
+    return r;
+}
+
+void chasqui_call_cancel(chasqui_call *call)
+{
+    (void)client_call_poke(call, CLIENT_WANTS_CANCEL);
+}
+
+void chasqui_call_free(chasqui_call *call)
+{
+    client_call_unref(call);
+}
