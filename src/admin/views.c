@@ -57,10 +57,10 @@ static void print_node(struct gateway *g, uint16_t index, struct json_writer *w)
     struct desk_node node_text;
     const struct desk_node *node = &node_text;
     char addr[280];
-    char url[600];
+    char url[900];
 
     desk_look(&g->desk, index, &node_text);
-    (void)snprintf(url, sizeof(url), "http://%s%s", addr_print(&node->url.addr, addr), node->url.path);
+    (void)snprintf(url, sizeof(url), "%.15s://%.279s%.255s", node->url.scheme, addr_print(&node->url.addr, addr), node->url.path);
     json_begin_object(w);
     json_key(w, "name");
     json_str(w, node->name);

@@ -108,19 +108,35 @@ const char *addr_print(const struct addr *a, char out[static 280])
     return out;
 }
 
-/* Scheme into @ret, rest into *text; without one, http and *has_scheme false. */
-static int take_scheme(struct str *text, struct url *ret, bool *ret_has_scheme)
+/* Schemes of nodes, and the port where the URL names none. */
+static const struct scheme {
+    const char *name;
+    uint16_t port;
+} schemes[] = {
+    {"http", 80},
+    {"mcp", 11436},
+};
+
+#define OLLAMA_PORT 11434 /* without a scheme */
+
+/* Scheme into @ret, rest into *text. */
+static int take_scheme(struct str *text, struct url *ret, uint16_t *ret_port)
 {
     size_t at = str_search(*text, STR("://"));
 
-    *ret_has_scheme = at < text->len;
-    if (!*ret_has_scheme)
-        return (void)snprintf(ret->scheme, sizeof(ret->scheme), "http"), 0;
-    if (!str_eq_nocase(str_head(*text, at), STR("http")))
-        return -EPROTONOSUPPORT;
-    (void)snprintf(ret->scheme, sizeof(ret->scheme), "http");
-    *text = str_from(*text, at + 3);
-    return 0;
+    (void)snprintf(ret->scheme, sizeof(ret->scheme), "%s", schemes[0].name);
+    *ret_port = OLLAMA_PORT;
+    if (at == text->len)
+        return 0;
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        if (!str_eq_nocase(str_head(*text, at), str_of(schemes[i].name)))
+            continue;
+        (void)snprintf(ret->scheme, sizeof(ret->scheme), "%s", schemes[i].name);
+        *ret_port = schemes[i].port;
+        *text = str_from(*text, at + 3);
+        return 0;
+    }
+    return -EPROTONOSUPPORT;
 }
 
 /* OLLAMA_HOST is a server's bind address as well; as a destination "all addresses" means this machine. */
@@ -135,7 +151,7 @@ static void bind_to_destination(struct addr *a)
 int url_parse_node(struct str text, struct url *ret_url)
 {
     struct url u = {0};
-    bool has_scheme;
+    uint16_t port;
     size_t slash;
     struct str path;
     int r;
@@ -146,7 +162,7 @@ int url_parse_node(struct str text, struct url *ret_url)
     while (text.len > 0 && (text.s[text.len - 1] == '"' || text.s[text.len - 1] == '\''))
         text.len--;
     text = str_trim(text);
-    r = take_scheme(&text, &u, &has_scheme);
+    r = take_scheme(&text, &u, &port);
     if (r < 0)
         return r;
     slash = str_find(text, '/');
@@ -161,7 +177,7 @@ int url_parse_node(struct str text, struct url *ret_url)
             return -EINVAL;
     if (path.len > 0)
         memcpy(u.path, path.s, path.len);
-    r = addr_parse(str_head(text, slash), has_scheme ? 80 : 11434, &u.addr);
+    r = addr_parse(str_head(text, slash), port, &u.addr);
     if (r < 0 || u.addr.port == 0)
         return -EINVAL;
     bind_to_destination(&u.addr);

@@ -25,17 +25,17 @@ bool addr_is_loopback(const struct addr *a);
 const char *addr_print(const struct addr *a, char out[static 280]);
 
 struct url {
-    char scheme[16]; /* lower case */
+    char scheme[16]; /* "http" or "mcp" */
     struct addr addr;
     char path[256];  /* prefix without trailing slash; "" for none */
 };
 
 /**
- * url_parse_node() - a node's URL as OLLAMA_HOST has it
+ * url_parse_node() - a node's URL: as OLLAMA_HOST has it, or mcp://host:port of another Chasqui (port 11436 when absent)
  *
  * Surrounding quotes and spaces go; scheme optional (http); the port is 11434 without a scheme, 80 with http://; 0.0.0.0 and [::] mean
  * loopback; ":port" means 127.0.0.1. Userinfo, query and fragment are refused.
  *
- * Return: 0; -EINVAL; -EPROTONOSUPPORT a scheme other than http.
+ * Return: 0; -EINVAL; -EPROTONOSUPPORT another scheme.
  */
 MUST_USE int url_parse_node(struct str text, struct url *ret_url);

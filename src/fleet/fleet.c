@@ -40,6 +40,8 @@ static bool was_tried(const struct fleet_ask *ask, size_t index)
 
 static bool serves(const struct fleet_node *node, const struct fleet_ask *ask)
 {
+    if (ask->needs_http && str_eq(str_of(node->url.scheme), STR("mcp")))
+        return false;
     return ask->key.len == 0 || models_has(&node->models, ask->key, ask->hash);
 }
 

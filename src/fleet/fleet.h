@@ -72,6 +72,7 @@ enum fleet_news {
 struct fleet_ask {
     struct str key;                   /* of the model; empty: any node that is up */
     uint64_t hash;
+    bool needs_http;                  /* MCP has no service for the route: no mcp:// node can take it */
     uint16_t tried[FLEET_MAX_TRIED];  /* nodes that earlier attempts failed on; others are preferred */
     size_t n_tried;
 };

@@ -416,6 +416,7 @@ static void understand(struct exchange *ex)
     (void)!api_request_read(ex->route, buf_str(&ex->body), &ex->asked); /* unroutable: any node, which says why */
     ex->ask.key = model_key_str(&ex->asked.key);
     ex->ask.hash = hash_bytes(ex->worker->gateway->desk.fleet.hash_key, ex->ask.key);
+    ex->ask.needs_http = ex->route->family != API_OLLAMA || ex->route->id == ROUTE_EMBEDDINGS;
     ex->tl.model = ex->asked.model;
     ex->tl.is_stream = ex->asked.is_stream;
 }
@@ -488,6 +489,7 @@ void exchange_start(struct exchange *ex)
     }
     put_length(ex);
     ex->request.body = buf_str(&ex->body);
+    ex->request.deadline = ex->deadline;
     understand(ex);
     exchange_enter_desk(ex);
 }

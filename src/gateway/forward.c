@@ -3,8 +3,6 @@
 
 #include <errno.h>
 
-#define HOPS_MAX 8
-
 static const struct str kept_back[] = {
     STR_INIT("host"),   STR_INIT("content-length"), STR_INIT("origin"),
     STR_INIT("expect"), STR_INIT("accept-encoding"), STR_INIT("forwarded"),
@@ -56,6 +54,25 @@ static struct str trace_id(const struct h1_head *head)
     return tp.len >= 55 && tp.s[2] == '-' && tp.s[35] == '-' ? str_make(tp.s + 3, 32) : STR_NULL;
 }
 
+/* Gateways of ours that the request has passed. */
+static unsigned count_hops(const struct h1_head *head)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < head->n_fields; i++) {
+        struct str value = head->fields[i].value;
+
+        if (!str_eq_nocase(head->fields[i].name, STR("via")))
+            continue;
+        while (value.len > 0) {
+            struct str hop = str_split(&value, ',');
+
+            n += str_search(hop, STR("chasqui-")) < hop.len;
+        }
+    }
+    return n;
+}
+
 int forward_prepare(struct exchange *ex, const struct h1_head *head, const struct keys *keys, const char *via)
 {
     struct str via_value = str_of(via);
@@ -81,26 +98,20 @@ int forward_prepare(struct exchange *ex, const struct h1_head *head, const struc
     ex->request.target = str_make(target, (size_t)(at - target));
     ex->request.method = ex->tl.method;
     ex->request.is_head = head->method == H1_HEAD;
+    ex->request.traceparent = arena_dup(&ex->arena, h1_field_get(head, STR("traceparent")));
+    ex->request.session = arena_dup(&ex->arena, h1_field_get(head, STR("x-session-id")));
+    ex->request.hops = count_hops(head);
     ex->tl.trace_id = arena_dup(&ex->arena, trace_id(head));
     return 0;
 }
 
 bool forward_is_loop(const struct h1_head *head, struct str via_token)
 {
-    size_t n_hops = 0;
-
     for (size_t i = 0; i < head->n_fields; i++) {
         struct str value = head->fields[i].value;
 
-        if (!str_eq_nocase(head->fields[i].name, STR("via")))
-            continue;
-        if (str_search(value, via_token) < value.len)
+        if (str_eq_nocase(head->fields[i].name, STR("via")) && str_search(value, via_token) < value.len)
             return true;
-        while (value.len > 0) {
-            struct str hop = str_split(&value, ',');
-
-            n_hops += str_search(hop, STR("chasqui-")) < hop.len;
-        }
     }
-    return n_hops > HOPS_MAX;
+    return count_hops(head) > FORWARD_HOPS_MAX;
 }

@@ -12,6 +12,8 @@
 #include "admit/keys.h"
 #include "gateway/exchange.h"
 
+#define FORWARD_HOPS_MAX 8 /* gateways of ours that a request may pass before it is refused */
+
 /* Fills ex->request (method, target, fields) and the trace id out of @head. @via: value of the Via field to add. Return: 0, -ENOMEM. */
 MUST_USE int forward_prepare(struct exchange *ex, const struct h1_head *head, const struct keys *keys, const char *via);
 

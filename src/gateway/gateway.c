@@ -11,29 +11,37 @@
  * What the log says
  */
 
+static const char *start_hint(const struct url *url)
+{
+    if (str_eq(str_of(url->scheme), STR("mcp")))
+        return "On that machine: chasqui serve --mcp ADDR";
+    return addr_is_loopback(&url->addr) ? "Start it: ollama serve" : "On that machine: OLLAMA_HOST=0.0.0.0 ollama serve";
+}
+
 void gateway_log_news(struct gateway *g, const struct desk_news *news)
 {
     char addr[280];
     struct str name;
+    const char *scheme;
     size_t n = g->n_nodes;
 
     if (news->what == FLEET_NO_NEWS)
         return;
     name = g->names[news->node];
+    scheme = g->urls[news->node].scheme;
     (void)addr_print(&g->urls[news->node].addr, addr);
     switch (news->what) {
     case FLEET_NODE_UP:
-        log_event(LOG_INFO, "node_up", "node " STR_FMT " http://%s is up; serving %zu of %zu", STR_ARG(name), addr, news->n_up, n);
+        log_event(LOG_INFO, "node_up", "node " STR_FMT " %s://%s is up; serving %zu of %zu", STR_ARG(name), scheme, addr, news->n_up, n);
         break;
     case FLEET_NODE_DOWN:
         log_event(LOG_WARN, "node_down",
-                  "node " STR_FMT " http://%s: %s; still serving %zu of %zu. %s", STR_ARG(name), addr, news->why, news->n_up, n,
-                  addr_is_loopback(&g->urls[news->node].addr) ? "Start it: ollama serve"
-                                                              : "On that machine: OLLAMA_HOST=0.0.0.0 ollama serve");
+                  "node " STR_FMT " %s://%s: %s; still serving %zu of %zu. %s", STR_ARG(name), scheme, addr, news->why, news->n_up, n,
+                  start_hint(&g->urls[news->node]));
         break;
     case FLEET_NODE_EJECTED:
-        log_event(LOG_WARN, "node_ejected", "node " STR_FMT " http://%s answers badly (%s): left alone for a while",
-                  STR_ARG(name), addr, news->why);
+        log_event(LOG_WARN, "node_ejected", "node " STR_FMT " %s://%s answers badly (%s): left alone for a while",
+                  STR_ARG(name), scheme, addr, news->why);
         break;
     case FLEET_NO_NEWS:
         break;

@@ -88,6 +88,9 @@ void mcp_listener_close(struct mcp_listener *listener)
 
 void mcp_listener_fini(struct mcp_listener *listener)
 {
-    if (listener->is_open)
-        mcp_pool_fini(&listener->pool);
+    if (!listener->is_open)
+        return;
+    mcp_pool_fini(&listener->pool);
+    arena_fini(&listener->scratch);
+    buf_fini(&listener->encoded);
 }

@@ -7,6 +7,7 @@
  * One loop's side of a listener: accepts, counts, drains. What a call means is the door's business (mcp_door.h).
  */
 
+#include "codec/codec.h"
 #include "gateway/sink.h"
 #include "observe/metrics.h"
 #include "wire/wire.h"
@@ -21,6 +22,8 @@ struct mcp_listener {
     mcp_gone_fn *on_gone;
     struct mcp_settings settings;
     struct mcp_pool pool;
+    struct arena scratch;        /* of converting bodies */
+    struct buf encoded;          /* the body just converted */
     struct net_loop *loop;
     struct metrics *metrics;
     struct net_listener listener;

@@ -5,35 +5,13 @@
 
 #include "api/error_body.h"
 #include "gateway/exchange.h"
+#include "gateway/forward.h"
 #include "gateway/gateway.h"
 #include "observe/log.h"
 
-#define HOPS_MAX      8
-#define FIELDS_MAX    1024
-#define ANSWER_MAX    (64 * 1024 * 1024)
-
-enum service_kind {
-    SERVICE_ECHO,
-    SERVICE_HEALTH,
-    SERVICE_ROUTE,
-};
-
-static const struct service {
-    struct str name;
-    enum service_kind kind;
-    enum api_route_id route;
-    const char *method;
-} services[] = {
-    {STR_INIT("echo"), SERVICE_ECHO, ROUTE_ROOT, NULL},
-    {STR_INIT("health"), SERVICE_HEALTH, ROUTE_ROOT, NULL},
-    {STR_INIT("ollama.generate"), SERVICE_ROUTE, ROUTE_GENERATE, "POST"},
-    {STR_INIT("ollama.chat"), SERVICE_ROUTE, ROUTE_CHAT, "POST"},
-    {STR_INIT("ollama.embed"), SERVICE_ROUTE, ROUTE_EMBED, "POST"},
-    {STR_INIT("ollama.show"), SERVICE_ROUTE, ROUTE_SHOW, "POST"},
-    {STR_INIT("ollama.tags"), SERVICE_ROUTE, ROUTE_TAGS, "GET"},
-    {STR_INIT("ollama.ps"), SERVICE_ROUTE, ROUTE_PS, "GET"},
-    {STR_INIT("ollama.version"), SERVICE_ROUTE, ROUTE_VERSION, "GET"},
-};
+#define FIELDS_MAX  4096
+#define ANSWER_MAX  (64 * 1024 * 1024)
+#define SCRATCH_MAX (160 * 1024 * 1024) /* of one conversion; given back with it */
 
 /* A call on its way. It lives until the exchange has ended, also when the connection is gone earlier. */
 struct door_call {
@@ -42,20 +20,13 @@ struct door_call {
     struct mcp_conn *conn;      /* NULL: gone */
     struct mcp_call *call;      /* NULL: ended */
     struct exchange *exchange;
-    const struct service *service;
+    const struct codec_service *service;
+    enum codec_id codec;
     struct buf answer;          /* one that is not streamed, or an error body */
     int status;
     bool is_full;
     bool is_from_node;          /* the answer is a node's */
 };
-
-static const struct service *find_service(struct str name)
-{
-    for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
-        if (str_eq(services[i].name, name))
-            return &services[i];
-    return NULL;
-}
 
 static struct worker *worker_of(const struct mcp_listener *listener)
 {
@@ -160,6 +131,21 @@ static void give_up(struct door_call *q, const char *text)
     end_call(q, NULL, &error);
 }
 
+/* An answer of Ollama's in the codec of the call; in *ret, valid until the next. Return: 0, <0. */
+static int encode(struct mcp_conn *c, enum codec_id codec, const struct codec_service *service, struct str json, struct str *ret)
+{
+    struct mcp_listener *listener = c->listener;
+    int r;
+
+    *ret = json;
+    if (codec == CODEC_JSON)
+        return 0;
+    buf_reset(&listener->encoded);
+    r = codec_record_from_json(codec, service, json, &listener->scratch, &listener->encoded);
+    *ret = buf_str(&listener->encoded);
+    return r;
+}
+
 /* The final object ends the call, every other record is a CHUNK. */
 static void sink_record(struct sink *s, struct str record)
 {
@@ -172,11 +158,12 @@ static void sink_record(struct sink *s, struct str record)
         (void)!buf_put(&q->answer, body);
         return;
     }
-    if (q->exchange->judge.state == API_ANSWER_COMPLETE) {
+    r = encode(q->conn, q->codec, q->service, body, &body);
+    if (r == 0 && q->exchange->judge.state == API_ANSWER_COMPLETE) {
         r = mcp_call_respond(q->call, NULL, body);
         if (r == 0)
             q->call = NULL;
-    } else {
+    } else if (r == 0) {
         r = mcp_call_chunk(q->call, NULL, body);
         q->is_full = r == MCP_FULL;
     }
@@ -200,11 +187,15 @@ static void sink_flush(struct sink *s)
 
 static void respond(struct door_call *q)
 {
-    if (mcp_call_respond(q->call, NULL, str_trim(buf_str(&q->answer))) == 0)
+    struct mcp_conn *c = q->conn;
+    struct str body;
+
+    if (encode(c, q->codec, q->service, str_trim(buf_str(&q->answer)), &body) == 0 &&
+        mcp_call_respond(q->call, NULL, body) == 0)
         q->call = NULL;
     else
-        give_up(q, "the answer is too long for one message");
-    wire_wake(&q->conn->wire);
+        give_up(q, "the answer does not fit into one message of this codec");
+    wire_wake(&c->wire);
 }
 
 static void sink_end(struct sink *s, enum sink_end end)
@@ -275,7 +266,7 @@ static int read_hops(const struct mcp_ext *ext)
 /* The head that a node gets. */
 static int put_fields(struct exchange *ex, const struct gateway *g, const struct mcp_ext *ext, int hops)
 {
-    struct buf fields = BUF_INIT(FIELDS_MAX * 4);
+    struct buf fields = BUF_INIT(FIELDS_MAX);
     char trace[128];
     int n = print_trace(ext, trace);
     int r = buf_printf(&fields, "Content-Type: application/json\r\nUser-Agent: chasqui/%s\r\nVia: ", CHASQUI_VERSION);
@@ -297,26 +288,52 @@ static int put_fields(struct exchange *ex, const struct gateway *g, const struct
         ex->request.fields.len = len;
         r = ex->request.fields.s != NULL ? 0 : -ENOMEM;
     }
-    if (n > 0)
-        ex->tl.trace_id = arena_dup(&ex->arena, str_make(trace + 16, 32));
+    if (n > 0) {
+        ex->request.traceparent = arena_dup(&ex->arena, str_make(trace + 13, 55));
+        ex->tl.trace_id = str_head(str_from(ex->request.traceparent, 3), 32);
+    }
+    ex->request.session = arena_dup(&ex->arena, ext->session);
+    ex->request.hops = (unsigned)hops;
     buf_fini(&fields);
     return r;
 }
 
+/* Holds the JSON body that a node gets, whatever the codec. */
+static int hold_json(struct door_call *q, struct str body)
+{
+    struct mcp_listener *listener = q->conn->listener;
+    int r;
+
+    if (q->codec == CODEC_JSON)
+        return exchange_hold(q->exchange, body);
+    buf_reset(&listener->encoded);
+    r = codec_request_to_json(q->codec, q->service, body, &listener->scratch, &listener->encoded);
+    if (r == 0)
+        r = exchange_hold(q->exchange, buf_str(&listener->encoded));
+    return r;
+}
+
 /* One answer for the plain profile, which knows no streams: Go's decoder takes the last of two members. */
-static int hold_body(struct exchange *ex, struct str body, bool is_plain)
+static int hold_plain(struct exchange *ex, struct str body)
 {
     struct str text = str_trim(body);
     int r;
 
-    if (ex->route->work == API_MERGED || ex->route->work == API_LOCAL)
-        return 0;
-    if (!is_plain || !ex->route->streams_by_default || text.len < 2 || text.s[text.len - 1] != '}')
+    if (!ex->route->streams_by_default || text.len < 2 || text.s[text.len - 1] != '}')
         return exchange_hold(ex, body);
     r = exchange_hold(ex, str_head(text, text.len - 1));
     if (r == 0)
         r = exchange_hold(ex, text.len > 2 ? STR(",\"stream\":false}") : STR("\"stream\":false}"));
     return r;
+}
+
+static int hold_body(struct door_call *q, struct str body)
+{
+    struct exchange *ex = q->exchange;
+
+    if (ex->route->work == API_MERGED || ex->route->work == API_LOCAL)
+        return 0;
+    return q->conn->wire.session.is_plain ? hold_plain(ex, body) : hold_json(q, body);
 }
 
 static void describe(struct door_call *q)
@@ -332,12 +349,18 @@ static void describe(struct door_call *q)
     ex->tl.peer = arena_dup(&ex->arena, str_of(c->peer));
     ex->tl.key = c->key_name;
     ex->tl.method = STR("MCP");
-    ex->request.method = str_of(q->service->method);
+    ex->request.method = ex->route->methods & H1_POST ? STR("POST") : STR("GET");
     ex->request.target = ex->route->path;
     ex->deadline = mcp_call_deadline(q->call);
 }
 
-static void start_exchange(struct mcp_conn *c, struct mcp_call *call, const struct service *service,
+/* Bodies of a plain peer are JSON. */
+static enum codec_id codec_of(const struct mcp_conn *c, const struct mcp_message *message)
+{
+    return c->wire.session.is_plain ? CODEC_JSON : (enum codec_id)message->ext->codec;
+}
+
+static void start_exchange(struct mcp_conn *c, struct mcp_call *call, const struct codec_service *service,
                            const struct mcp_message *message)
 {
     struct worker *w = worker_of(c->listener);
@@ -356,18 +379,21 @@ static void start_exchange(struct mcp_conn *c, struct mcp_call *call, const stru
     q->conn = c;
     q->call = call;
     q->service = service;
+    q->codec = codec_of(c, message);
     q->answer = BUF_INIT(ANSWER_MAX);
     call->owner = q;
     list_put_back(&c->requests, &q->link);
     describe(q);
-    if (hops < 0 || hops > HOPS_MAX) {
+    if (hops < 0 || hops > FORWARD_HOPS_MAX) {
         exchange_refuse(q->exchange, hops < 0 ? REASON_bad_request : REASON_loop, NULL);
         return;
     }
     r = put_fields(q->exchange, w->gateway, message->ext, hops);
     if (r == 0)
-        r = hold_body(q->exchange, message->body, c->wire.session.is_plain);
-    if (r < 0)
+        r = hold_body(q, message->body);
+    if (r < 0 && r != -ENOBUFS && r != -ENOMEM)
+        exchange_refuse(q->exchange, REASON_bad_request, "the body is not a message of its codec");
+    else if (r < 0)
         exchange_refuse(q->exchange, REASON_overload, "the memory for request bodies is used up (memory.bodies)");
     else if (w->is_draining)
         exchange_refuse(q->exchange, REASON_shutting_down, NULL);
@@ -383,32 +409,36 @@ static void answer_now(struct mcp_conn *c, struct mcp_call *call, struct str bod
         wire_wake(&c->wire);
 }
 
-static void answer_health(struct mcp_conn *c, struct mcp_call *call)
+static void answer_health(struct mcp_conn *c, struct mcp_call *call, const struct mcp_message *message)
 {
     struct gateway *g = worker_of(c->listener)->gateway;
     size_t n_up = desk_n_up(&g->desk);
-    const char *status = n_up > 0 ? "ok" : "no_node";
-    char body[128];
-    int n = snprintf(body, sizeof(body), "{\"status\":\"%s\",\"nodes_up\":%zu,\"nodes\":%zu}", status, n_up, g->n_nodes);
-    answer_now(c, call, str_make(body, (size_t)n));
+    char json[128];
+    struct str body;
+    int n = snprintf(json, sizeof(json), "{\"status\":\"%s\",\"nodes_up\":%zu,\"nodes\":%zu}", n_up > 0 ? "ok" : "no_node", n_up,
+                     g->n_nodes);
+
+    if (encode(c, codec_of(c, message), codec_service_get(CODEC_HEALTH), str_make(json, (size_t)n), &body) < 0)
+        refuse(c, call, MCP_OVERLOADED, "out of memory");
+    else
+        answer_now(c, call, body);
 }
 
 static void on_request(struct mcp_session *s, struct mcp_call *call, const struct mcp_message *message)
 {
     struct mcp_conn *c = mcp_conn_of(s);
-    const struct service *service = find_service(message->ext->method);
+    const struct codec_service *service = codec_service_find(message->ext->method);
 
-    if (service == NULL) {
-        refuse(c, call, c->wire.session.is_plain ? MCP_NOT_FOUND : MCP_UNIMPLEMENTED, "no such service");
-    } else if (service->kind == SERVICE_ECHO) {
+    if (service == NULL)
+        refuse(c, call, s->is_plain ? MCP_NOT_FOUND : MCP_UNIMPLEMENTED, "no such service");
+    else if (service->id == CODEC_ECHO)
         answer_now(c, call, message->body);
-    } else if (!s->is_plain && message->ext->codec != MCP_CODEC_JSON) {
-        refuse(c, call, MCP_UNIMPLEMENTED, "this codec is not supported yet; use JSON");
-    } else if (service->kind == SERVICE_HEALTH) {
-        answer_health(c, call);
-    } else {
+    else if (!s->is_plain && !codec_is_known(message->ext->codec))
+        refuse(c, call, MCP_UNIMPLEMENTED, "no such codec; there are Protobuf (0) and JSON (1)");
+    else if (service->id == CODEC_HEALTH)
+        answer_health(c, call, message);
+    else
         start_exchange(c, call, service, message);
-    }
 }
 
 static void on_cancel(struct mcp_session *s, struct mcp_call *call, enum mcp_cancel reason)
@@ -472,6 +502,8 @@ static void on_gone(struct mcp_conn *c)
     }
 }
 
+static const char codecs[N_CODECS] = {CODEC_PROTOBUF, CODEC_JSON};
+
 void mcp_door_init(struct mcp_listener *listener, struct worker *w)
 {
     *listener = (struct mcp_listener){
@@ -483,4 +515,7 @@ void mcp_door_init(struct mcp_listener *listener, struct worker *w)
         .on_idle = &w->idle_check,
     };
     listener->settings.needs_key = w->gateway->keys.n_keys > 0;
+    listener->settings.hello.codecs = str_make(codecs, N_CODECS);
+    listener->encoded = BUF_INIT(ANSWER_MAX);
+    arena_init(&listener->scratch, SCRATCH_MAX);
 }

@@ -192,6 +192,7 @@ int merge_start(struct exchange *ex)
         .method = STR("GET"),
         .target = ex->request.target,
         .fields = ex->request.fields,
+        .hops = ex->request.hops,
     };
     net_timer_arm(&w->loop, &m->timer, time_now() + w->gateway->settings->metadata_timeout_ns);
     add_legs(m);

@@ -4,6 +4,9 @@
 /*
  * An attempt: one request to one node, and its answer as it comes
  *
+ * The node is an Ollama, asked over HTTP, or another Chasqui, asked over MCP (its URL is mcp://...); the callbacks are the same. Paths that MCP has no
+ * service for (/v1/...) cannot be asked of a Chasqui.
+ *
  *   attempt_start() ──► on_head ──► (on_record | on_bytes)* ──► on_end
  *         └───────────────┴───────────────┴──────────────────► on_fail
  *
@@ -22,6 +25,7 @@
 
 struct attempt;
 struct upstream_conn;
+struct mcp_call;
 
 struct attempt_ops {
     const char *name;
@@ -40,16 +44,26 @@ struct attempt_request {
     struct str fields;  /* "Name: value\r\n"..., with Content-Length where there is a body, without Host */
     struct str body;
     bool is_head;       /* the method is HEAD */
+
+    /* What another Chasqui is told in its own words; a node that speaks HTTP finds it in `fields`. */
+    nsec_t deadline;        /* of the whole request; 0 or NSEC_NEVER: none */
+    struct str traceparent; /* as in HTTP; empty: none */
+    struct str session;     /* affinity key; empty: none */
+    unsigned hops;          /* gateways passed so far, this one not counted */
 };
 
 struct attempt {
     const struct attempt_ops *ops;
     struct upstream *upstream;
-    struct upstream_conn *conn;           /* NULL once ended */
+    struct upstream_conn *conn;           /* HTTP: NULL once ended */
+    struct mcp_call *call;                /* MCP: likewise */
+    uint32_t owed;                        /* MCP: credit kept back while paused */
     const struct attempt_request *request;
     struct records records;
     bool is_stream;                       /* the answer comes in records */
     bool is_sse;
+    bool is_running;
+    bool is_paused;
     bool has_answer;                      /* at least one byte of the answer came */
     nsec_t connected_at;                  /* 0: not yet */
     nsec_t sent_at;
@@ -67,7 +81,7 @@ MUST_USE int attempt_start(struct attempt *a, const struct attempt_ops *ops, str
 
 static inline bool attempt_is_running(const struct attempt *a)
 {
-    return a->conn != NULL;
+    return a->is_running;
 }
 
 /* Closes the node's connection at once, so that it stops working; no callback follows. Ended already: nothing. */

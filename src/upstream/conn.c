@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/err.h"
+#include "upstream/kind.h"
 
 #define HEAD_MAX          (32 * 1024)
 #define INFORMATIONAL_MAX 16
@@ -45,6 +46,7 @@ static struct attempt *detach(struct upstream_conn *c)
 
     c->attempt = NULL;
     a->conn = NULL;
+    a->is_running = false;
     return a;
 }
 
@@ -363,3 +365,64 @@ int conn_open(struct upstream *u, struct attempt *a)
     a->conn = c;
     return 0;
 }
+
+static int start(struct attempt *a, bool is_fresh)
+{
+    struct upstream *u = a->upstream;
+    struct pool_member *idle = is_fresh ? NULL : pool_take(&u->pool);
+
+    if (idle != NULL)
+        return conn_reuse(container_of(idle, struct upstream_conn, member), a);
+    return conn_open(u, a);
+}
+
+static void cancel(struct attempt *a)
+{
+    struct upstream_conn *c = a->conn;
+
+    (void)detach(c);
+    records_fini(&a->records);
+    conn_close(c);
+}
+
+static void pause_reading(struct attempt *a)
+{
+    net_stream_read_stop(&a->conn->stream);
+}
+
+static void resume_reading(struct attempt *a)
+{
+    net_stream_read_start(&a->conn->stream);
+}
+
+static int init(struct upstream *u)
+{
+    (void)u;
+    return 0;
+}
+
+static void close_all(struct upstream *u)
+{
+    struct list *it;
+
+    while ((it = list_first(&u->pool.idle)) != NULL)
+        conn_close(container_of(it, struct upstream_conn, member.link));
+    while ((it = list_first(&u->busy)) != NULL) {
+        struct upstream_conn *c = container_of(it, struct upstream_conn, busy_link);
+
+        if (c->attempt != NULL)
+            attempt_cancel(c->attempt);
+        else
+            conn_close(c);
+    }
+}
+
+const struct upstream_kind upstream_http = {
+    .name = "http",
+    .init = init,
+    .start = start,
+    .cancel = cancel,
+    .pause = pause_reading,
+    .resume = resume_reading,
+    .close = close_all,
+};

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "upstream/conn.h"
+#include "upstream/kind.h"
 
 static void on_sweep(struct net_timer *timer)
 {
@@ -19,28 +20,23 @@ static void on_sweep(struct net_timer *timer)
 int upstream_init(struct upstream *u, struct net_loop *loop, const struct upstream_settings *settings,
                   struct str name, const struct url *url)
 {
+    int r;
+
     *u = (struct upstream){.loop = loop, .settings = settings, .name = name, .url = *url};
+    u->kind = str_eq(str_of(url->scheme), STR("mcp")) ? &upstream_mcp : &upstream_http;
     list_init(&u->busy);
     pool_init(&u->pool, (uint32_t)settings->max_idle, settings->idle_timeout_ns);
     (void)addr_print(&url->addr, u->host_field);
     u->host_field_len = strlen(u->host_field);
-    return net_timer_init(loop, &u->sweep, on_sweep);
+    r = net_timer_init(loop, &u->sweep, on_sweep);
+    return r == 0 ? u->kind->init(u) : r;
 }
 
 void upstream_close(struct upstream *u)
 {
-    struct list *it;
-
+    if (u->kind == NULL || u->is_closing)
+        return;
     u->is_closing = true;
     net_timer_fini(u->loop, &u->sweep);
-    while ((it = list_first(&u->pool.idle)) != NULL)
-        conn_close(container_of(it, struct upstream_conn, member.link));
-    while ((it = list_first(&u->busy)) != NULL) {
-        struct upstream_conn *c = container_of(it, struct upstream_conn, busy_link);
-
-        if (c->attempt != NULL)
-            attempt_cancel(c->attempt);
-        else
-            conn_close(c);
-    }
+    u->kind->close(u);
 }

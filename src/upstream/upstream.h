@@ -24,7 +24,12 @@ struct upstream_settings {
     uint64_t max_idle;            /* per loop and node */
 };
 
+struct upstream_kind;
+struct upstream_mcp;
+
 struct upstream {
+    const struct upstream_kind *kind;
+    struct upstream_mcp *mcp;     /* mcp:// only */
     struct net_loop *loop;
     const struct upstream_settings *settings;
     struct str name;              /* of the node; for logs */

@@ -190,7 +190,7 @@ static void unusable_node_urls_are_refused(void **state)
         {"http://h?y", -EINVAL},
         {"http://h/a b", -EINVAL},
         {"https://h", -EPROTONOSUPPORT},
-        {"mcp://h", -EPROTONOSUPPORT},
+        {"mcps://h", -EPROTONOSUPPORT},
         {"://h", -EPROTONOSUPPORT},
     };
 
