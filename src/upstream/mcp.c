@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+
+#include "base/err.h"
+#include "codec/codec.h"
+#include "json/writer.h"
+#include "upstream/kind.h"
+#include "wire/wire.h"
+
+#define WIRES_MAX      4                  /* connections per loop and node; each carries hundreds of calls */
+#define ERROR_BODY_MAX 8192
+
+struct mcp_wire {
+    struct wire wire;
+    struct upstream *upstream;
+    struct list link;
+    bool is_open;          /* the connection was made */
+    bool is_going;         /* nothing new goes on it */
+    int connect_err;
+};
+
+struct upstream_mcp {
+    struct mcp_settings settings;
+    struct mcp_pool pool;
+    struct list wires;     /* newest first */
+    unsigned n_wires;
+    struct buf record;     /* a record with its LF, while it is handed over */
+};
+
+static struct mcp_wire *wire_owner(struct mcp_session *s)
+{
+    return container_of(wire_of(s), struct mcp_wire, wire);
+}
+
+/* Which service answers what is asked of an Ollama by path; NULL: none. */
+static const struct codec_service *find_service(struct str target)
+{
+    const struct api_route *route;
+
+    if (api_route_find(str_head(target, str_find(target, '?')), &route) != 0)
+        return NULL;
+    return codec_service_of_route(route->id);
+}
+
+/*
+ * Answers
+ */
+
+/* The attempt of a call, parted from it; NULL: it was cancelled. */
+static struct attempt *detach(struct mcp_call *call)
+{
+    struct attempt *a = call->owner;
+
+    call->owner = NULL;
+    if (a == NULL)
+        return NULL;
+    a->call = NULL;
+    a->is_running = false;
+    return a;
+}
+
+static void tell_head(struct attempt *a, int status, struct str type, struct str body)
+{
+    struct h1_head head = {
+        .status = (uint16_t)status,
+        .minor = 1,
+        .framing = a->is_stream ? H1_BODY_CHUNKED : H1_BODY_LENGTH,
+        .length = body.len,
+        .n_fields = 1,
+        .fields = {{STR("Content-Type"), type}},
+    };
+
+    a->has_answer = true;
+    a->ops->on_head(a, &head);
+}
+
+/* A record as NDJSON has it. */
+static void tell_record(struct attempt *a, struct str body)
+{
+    struct upstream_mcp *m = a->upstream->mcp;
+
+    buf_reset(&m->record);
+    if (buf_put(&m->record, body) < 0 || buf_put_char(&m->record, '\n') < 0)
+        return; /* longer than any record we take: the end will lack it, and be noticed */
+    a->ops->on_record(a, buf_str(&m->record));
+}
+
+static void on_chunk(struct mcp_session *s, struct mcp_call *call, const struct mcp_message *chunk)
+{
+    struct attempt *a = call->owner;
+
+    if (a == NULL) {
+        mcp_call_take(call, chunk->cost);
+        wire_wake(wire_of(s));
+        return;
+    }
+    if (!a->has_answer) {
+        a->is_stream = true;
+        tell_head(a, 200, STR("application/x-ndjson"), STR_NULL);
+    }
+    if (call->owner == a)
+        tell_record(a, chunk->body);
+    if (call->owner == a)
+        a->ops->on_flush(a);
+    if (call->owner == a && a->is_paused) {
+        a->owed += chunk->cost;
+        return;
+    }
+    mcp_call_take(call, chunk->cost);
+    wire_wake(wire_of(s));
+}
+
+static void respond(struct attempt *a, struct mcp_call *call, struct str body)
+{
+    if (!a->has_answer)
+        tell_head(a, 200, STR("application/json; charset=utf-8"), body);
+    if (call->owner == a && body.len > 0) {
+        if (a->is_stream)
+            tell_record(a, body);
+        else
+            a->ops->on_bytes(a, body);
+    }
+    if (call->owner != a)
+        return;
+    a->ops->on_flush(a);
+    if (call->owner == a && detach(call) != NULL)
+        a->ops->on_end(a);
+}
+
+/* An ERROR before anything else is an answer with a status, as an Ollama would have given it. */
+static void answer_error(struct attempt *a, struct mcp_call *call, const struct mcp_error *error)
+{
+    struct buf body = BUF_INIT(ERROR_BODY_MAX);
+    struct json_writer w;
+
+    json_writer_init(&w, &body);
+    json_begin_object(&w);
+    json_key(&w, "error");
+    json_str(&w, error->text);
+    json_end(&w);
+    tell_head(a, mcp_code_info(error->code)->status, STR("application/json; charset=utf-8"), buf_str(&body));
+    if (call->owner == a)
+        a->ops->on_bytes(a, buf_str(&body));
+    if (call->owner == a && detach(call) != NULL)
+        a->ops->on_end(a);
+    buf_fini(&body);
+}
+
+static void fail(struct attempt *a, enum call_outcome outcome, int err)
+{
+    a->ops->on_fail(a, outcome, err);
+}
+
+static void on_end(struct mcp_session *s, struct mcp_call *call, const struct mcp_message *response,
+                   const struct mcp_error *error)
+{
+    struct mcp_wire *mw = wire_owner(s);
+    struct attempt *a = call->owner;
+
+    if (a == NULL)
+        return;
+    if (response != NULL) {
+        respond(a, call, response->body);
+        return;
+    }
+    if (!mw->is_open) {
+        (void)detach(call);
+        fail(a, CALL_CONNECT_FAILED, mw->connect_err);
+    } else if (mcp_session_state(s) >= MCP_STATE_FLUSH || a->has_answer) {
+        /* The connection, or an answer that had begun, broke. */
+        (void)detach(call);
+        fail(a, CALL_RESET, -ECONNRESET);
+    } else {
+        answer_error(a, call, error);
+    }
+}
+
+static void on_goaway(struct mcp_session *s, unsigned reason, unsigned grace_s)
+{
+    (void)reason;
+    (void)grace_s;
+    wire_owner(s)->is_going = true;
+}
+
+static const struct mcp_session_ops session_ops = {
+    .name = "upstream_mcp",
+    .on_chunk = on_chunk,
+    .on_end = on_end,
+    .on_goaway = on_goaway,
+};
+
+/*
+ * Connections
+ */
+
+static void on_open(struct wire *w)
+{
+    container_of(w, struct mcp_wire, wire)->is_open = true;
+}
+
+static void on_failed(struct wire *w, int err)
+{
+    struct mcp_wire *mw = container_of(w, struct mcp_wire, wire);
+
+    mw->connect_err = err;
+    mw->is_going = true;
+    wire_close(w);
+}
+
+static void on_closed(struct wire *w)
+{
+    struct mcp_wire *mw = container_of(w, struct mcp_wire, wire);
+    struct upstream *u = mw->upstream;
+
+    list_remove(&mw->link);
+    wire_fini(w);
+    free(mw);
+    u->mcp->n_wires--;
+    u->n_conns--;
+    if (u->on_pool != NULL)
+        u->on_pool(u, 0, -1);
+    if (!u->is_closing || u->n_conns > 0)
+        return;
+    mcp_pool_fini(&u->mcp->pool);
+    buf_fini(&u->mcp->record);
+    free(u->mcp);
+    u->mcp = NULL;
+}
+
+static const struct wire_ops wire_ops = {
+    .name = "upstream_mcp",
+    .on_open = on_open,
+    .on_failed = on_failed,
+    .on_closed = on_closed,
+};
+
+static int open_wire(struct upstream *u, struct mcp_wire **ret)
+{
+    const struct wire_setup setup = {
+        .loop = u->loop,
+        .ops = &wire_ops,
+        .settings = &u->mcp->settings,
+        .session_ops = &session_ops,
+        .pool = &u->mcp->pool,
+    };
+    struct mcp_wire *mw = calloc(1, sizeof(*mw));
+    int r;
+
+    if (mw == NULL)
+        return -ENOMEM;
+    mw->upstream = u;
+    mw->connect_err = -ECONNREFUSED;
+    r = wire_connect(&mw->wire, &setup, &u->url.addr, u->settings->connect_timeout_ns);
+    if (r < 0) {
+        free(mw);
+        return r;
+    }
+    list_put_front(&u->mcp->wires, &mw->link);
+    u->mcp->n_wires++;
+    u->n_conns++;
+    if (u->on_pool != NULL)
+        u->on_pool(u, 0, 1);
+    *ret = mw;
+    return 0;
+}
+
+/*
+ * Attempts
+ */
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = ascii_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* traceparent "00-<32>-<16>-<2>" into MCP's 25 bytes. Return: whether it is one. */
+static bool read_trace(struct str traceparent, char out[static MCP_TRACE_LEN])
+{
+    size_t n = 0;
+
+    if (traceparent.len < 55)
+        return false;
+    for (size_t i = 3; i < 55 && n < MCP_TRACE_LEN;) {
+        int high;
+        int low;
+
+        if (traceparent.s[i] == '-') {
+            i++;
+            continue;
+        }
+        high = hex_digit(traceparent.s[i]);
+        low = hex_digit(traceparent.s[i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        out[n++] = (char)(high * 16 + low);
+        i += 2;
+    }
+    return n == MCP_TRACE_LEN;
+}
+
+static uint32_t time_left_ms(nsec_t deadline, nsec_t now)
+{
+    nsec_t left = deadline > now ? (deadline - now) / NSEC_PER_MSEC : 0;
+
+    return left > UINT32_MAX ? UINT32_MAX : (uint32_t)left;
+}
+
+static int open_call(struct mcp_wire *mw, struct attempt *a, struct str method)
+{
+    const struct attempt_request *q = a->request;
+    nsec_t now = time_now();
+    char hops[U64_DIGITS_MAX];
+    char trace[MCP_TRACE_LEN];
+    const struct mcp_metadata metadata = {STR("hops"), str_make(hops, str_put_u64(q->hops + 1, hops))};
+    struct mcp_request request = {
+        .ext = {.method = method, .codec = MCP_CODEC_JSON, .metadata = &metadata, .n_metadata = 1, .session = str_head(q->session, 64)},
+        .body = q->body,
+        .owner = a,
+    };
+
+    if (q->deadline > 0 && q->deadline != NSEC_NEVER) {
+        request.ext.has_deadline = true;
+        request.ext.deadline_ms = time_left_ms(q->deadline, now);
+    }
+    if (read_trace(q->traceparent, trace))
+        request.ext.trace = trace;
+    return mcp_session_open(&mw->wire.session, &request, now, &a->call);
+}
+
+static int begin_on(struct mcp_wire *mw, struct attempt *a, struct str method)
+{
+    int r = open_call(mw, a, method);
+
+    if (r != 0)
+        return r;
+    a->connected_at = time_now();
+    a->sent_at = a->connected_at;
+    wire_wake(&mw->wire);
+    return 0;
+}
+
+static int start(struct attempt *a, bool is_fresh)
+{
+    struct upstream_mcp *m = a->upstream->mcp;
+    const struct codec_service *service = find_service(a->request->target);
+    struct mcp_wire *mw;
+    int r = MCP_BUSY;
+
+    (void)is_fresh; /* a session that died takes its calls with it: there are no stale ones */
+    if (service == NULL)
+        return -EOPNOTSUPP;
+    list_for_each(it, &m->wires) {
+        mw = container_of(it, struct mcp_wire, link);
+        if (mw->is_going || mw->wire.stream.is_closing)
+            continue;
+        r = begin_on(mw, a, service->name);
+        if (r != MCP_BUSY)
+            return r;
+    }
+    if (m->n_wires >= WIRES_MAX)
+        return -EBUSY;
+    r = open_wire(a->upstream, &mw);
+    if (r == 0)
+        r = begin_on(mw, a, service->name);
+    return r == MCP_BUSY ? -EBUSY : r;
+}
+
+static void cancel(struct attempt *a)
+{
+    struct mcp_call *call = a->call;
+    struct wire *w = wire_of(call->session);
+
+    call->owner = NULL;
+    a->call = NULL;
+    mcp_call_cancel(call, MCP_CANCEL_GONE, time_now());
+    wire_wake(w);
+}
+
+/* Credit that is not given back stops the other side. */
+static void pause_taking(struct attempt *a)
+{
+    a->is_paused = true;
+}
+
+static void resume_taking(struct attempt *a)
+{
+    a->is_paused = false;
+    mcp_call_take(a->call, a->owed);
+    a->owed = 0;
+    wire_wake(wire_of(a->call->session));
+}
+
+static int init(struct upstream *u)
+{
+    u->mcp = calloc(1, sizeof(*u->mcp));
+    if (u->mcp == NULL)
+        return -ENOMEM;
+    u->mcp->settings = mcp_settings_default;
+    u->mcp->settings.hello.max_inflight = 0; /* we take no calls */
+    u->mcp->record = BUF_INIT(ATTEMPT_RECORD_MAX + 1);
+    mcp_pool_init(&u->mcp->pool, NULL);
+    list_init(&u->mcp->wires);
+    return 0;
+}
+
+static void close_all(struct upstream *u)
+{
+    if (u->mcp == NULL)
+        return;
+    if (list_is_empty(&u->mcp->wires)) {
+        free(u->mcp);
+        u->mcp = NULL;
+        return;
+    }
+    list_for_each_safe(it, &u->mcp->wires)
+        wire_close(&container_of(it, struct mcp_wire, link)->wire);
+}
+
+const struct upstream_kind upstream_mcp = {
+    .name = "mcp",
+    .init = init,
+    .start = start,
+    .cancel = cancel,
+    .pause = pause_taking,
+    .resume = resume_taking,
+    .close = close_all,
+};
