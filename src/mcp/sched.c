@@ -243,18 +243,15 @@ static enum emitted emit(struct mcp_session *s, struct mcp_batch *b, struct mcp_
     return EMITTED;
 }
 
-/* Round robin by message: a call that sent one goes to the back of its list by itself. */
+/*
+ * Round robin by message: a call that sent one goes to the back of its list by itself. One that had
+ * to be cut for want of credit keeps its place.
+ */
 static enum emitted stage_small(struct mcp_session *s, struct mcp_batch *b)
 {
-    struct mcp_call *call = container_of(list_first(&s->small), struct mcp_call, ready);
     uint32_t len;
-    enum emitted r = emit(s, b, call, &len);
 
-    /* Cut for want of credit: the rest of it is bulk. */
-    if (r == EMITTED && len > 0 && list_first(&s->small) == &call->ready &&
-        call->first_out != NULL && call->first_out->is_begun)
-        mcp_sched_list(s, call);
-    return r;
+    return emit(s, b, container_of(list_first(&s->small), struct mcp_call, ready), &len);
 }
 
 /*

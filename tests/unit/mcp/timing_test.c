@@ -133,6 +133,8 @@ static void silence_is_pinged_after_15_s_with_calls_and_30_s_without(void **stat
     passes(p, 30 * SEC, "PING 0;");
     peer_feed(p, frame_make(MCP_PONG, 0, bytes_make(8)));
     assert_int_equal(p->session.abuse_left, 10000 * 1000);
+    peer_feed(p, frame_make(MCP_PONG, 0, bytes_make(8)));
+    assert_int_equal(p->session.abuse_left, 9999 * 1000);
     peer_feed(p, request_make(1, STR("a")));
     passes(p, 15 * SEC, "PING 0;");
     passes(p, 10 * SEC, "");
