@@ -32,6 +32,7 @@
 
 #include <chasqui/client.h>
 #include <chasqui/context.h>
+#include <chasqui/ollama.h>
 #include <chasqui/types.h>
 
 #endif

@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "base/err.h"
-#include "mcp/ext.h"
 
 /* The public numbers are the wire's. */
 _Static_assert((int)CHASQUI_UNAUTHENTICATED == (int)MCP_UNAUTHENTICATED, "codes");
@@ -36,6 +35,39 @@ struct client_end client_end_local(unsigned code, unsigned flags, const char *te
         .origin = MCP_ORIGIN_LOCAL,
         .retry_after_ms = -1,
         .text = str_of(text),
+    };
+}
+
+static struct client_end end_of_error(const struct mcp_error *error)
+{
+    bool is_overload = error->code == MCP_OVERLOADED || error->code == MCP_RESOURCE_EXHAUSTED;
+    bool is_transient = mcp_code_info(error->code)->class == MCP_CLASS_TRANSIENT;
+    bool is_unseen = (error->flags & MCP_NOT_PROCESSED) != 0;
+    struct client_end end = {
+        .code = error->code != MCP_OK ? error->code : MCP_UNKNOWN,
+        .flags = error->flags,
+        .origin = error->origin,
+        .retry_after_ms = -1,
+        .outcome = is_transient || is_unseen ? CALL_RESET : CALL_OK,
+        .text = error->text,
+        .tlvs = error->ext != NULL ? error->ext->tlvs : STR_NULL,
+    };
+
+    if (is_overload)
+        end.outcome = CALL_OVERLOAD;
+    if (error->retry_after_ms != MCP_NO_RETRY_AFTER)
+        end.retry_after_ms = error->retry_after_ms;
+    return end;
+}
+
+struct client_end client_end_of(const struct mcp_message *response, const struct mcp_error *error)
+{
+    if (error != NULL)
+        return end_of_error(error);
+    return (struct client_end){
+        .retry_after_ms = -1,
+        .body = response->body,
+        .tlvs = response->ext != NULL ? response->ext->tlvs : STR_NULL,
     };
 }
 

@@ -12,7 +12,7 @@
 
 #include "base/str.h"
 #include "call/retry.h"
-#include "mcp/error.h"
+#include "mcp/session.h"
 
 /* How a try ended: with code MCP_OK there is an answer. Slices live while it is told. */
 struct client_end {
@@ -28,6 +28,9 @@ struct client_end {
 
 /* A failure of our own making. @flags: NOT_PROCESSED and the like. */
 struct client_end client_end_local(unsigned code, unsigned flags, const char *text);
+
+/* How a session says that a call has ended: with one of the two. */
+struct client_end client_end_of(const struct mcp_message *response, const struct mcp_error *error);
 
 /* Fills @ret; may be NULL. Return: the code. */
 int client_error_set(chasqui_error *ret, const struct client_end *end);

@@ -139,25 +139,6 @@ static void on_chunk(struct mcp_session *s, struct mcp_call *mcp, const struct m
     wire_wake(wire_of(s)); /* maybe there is credit to give */
 }
 
-/* A try that the peer's or the session's error has ended. */
-static struct client_end end_of(const struct mcp_error *error)
-{
-    bool is_overload = error->code == MCP_OVERLOADED || error->code == MCP_RESOURCE_EXHAUSTED;
-    bool is_transient = mcp_code_info(error->code)->class == MCP_CLASS_TRANSIENT;
-
-    return (struct client_end){
-        .code = error->code != MCP_OK ? error->code : MCP_UNKNOWN,
-        .flags = error->flags,
-        .origin = error->origin,
-        .retry_after_ms =
-            error->retry_after_ms == MCP_NO_RETRY_AFTER ? -1 : (int64_t)error->retry_after_ms,
-        .outcome = is_overload                                               ? CALL_OVERLOAD
-                   : is_transient || (error->flags & MCP_NOT_PROCESSED) != 0 ? CALL_RESET
-                                                                             : CALL_OK,
-        .text = error->text,
-    };
-}
-
 /* One call less: maybe there is room, maybe nothing is left to do. */
 static void count_down(struct client_mcp_conn *c)
 {
@@ -178,14 +159,7 @@ static void on_end(struct mcp_session *s, struct mcp_call *mcp, const struct mcp
         return;
     call->mcp = NULL;
     call->conn = NULL;
-    if (error != NULL)
-        end = end_of(error);
-    else
-        end = (struct client_end){
-            .retry_after_ms = -1,
-            .body = response->body,
-            .tlvs = response->ext != NULL ? response->ext->tlvs : STR_NULL,
-        };
+    end = client_end_of(response, error);
     client_call_tried(call, &end);
 }
 
