@@ -38,11 +38,14 @@ static bool was_tried(const struct fleet_ask *ask, size_t index)
     return false;
 }
 
+static bool has_model(const struct fleet_node *node, const struct fleet_ask *ask)
+{
+    return ask->key.len == 0 || models_has(&node->models, ask->key, ask->hash);
+}
+
 static bool serves(const struct fleet_node *node, const struct fleet_ask *ask)
 {
-    if (ask->needs_http && str_eq(str_of(node->url.scheme), STR("mcp")))
-        return false;
-    return ask->key.len == 0 || models_has(&node->models, ask->key, ask->hash);
+    return has_model(node, ask) && !(ask->needs_http && str_eq(str_of(node->url.scheme), STR("mcp")));
 }
 
 /* The smaller the better; nodes of one rank are equals. */
@@ -69,10 +72,8 @@ int fleet_pick(struct fleet *f, const struct fleet_ask *ask, nsec_t now, uint16_
         const struct fleet_node *node = &f->nodes[i];
         unsigned node_rank;
 
-        if (!serves(node, ask))
-            continue;
-        is_known = true;
-        if (node->state != NODE_UP)
+        is_known = is_known || has_model(node, ask);
+        if (!serves(node, ask) || node->state != NODE_UP)
             continue;
         node_rank = rank(node, ask, i, now);
         if (best == f->n_nodes || node_rank < best_rank ||

@@ -207,6 +207,14 @@ static void on_failed(struct wire *w, int err)
     wire_close(w);
 }
 
+static void release(struct upstream *u)
+{
+    mcp_pool_fini(&u->mcp->pool);
+    buf_fini(&u->mcp->record);
+    free(u->mcp);
+    u->mcp = NULL;
+}
+
 static void on_closed(struct wire *w)
 {
     struct mcp_wire *mw = container_of(w, struct mcp_wire, wire);
@@ -219,12 +227,8 @@ static void on_closed(struct wire *w)
     u->n_conns--;
     if (u->on_pool != NULL)
         u->on_pool(u, 0, -1);
-    if (!u->is_closing || u->n_conns > 0)
-        return;
-    mcp_pool_fini(&u->mcp->pool);
-    buf_fini(&u->mcp->record);
-    free(u->mcp);
-    u->mcp = NULL;
+    if (u->is_closing && u->n_conns == 0)
+        release(u);
 }
 
 static const struct wire_ops wire_ops = {
@@ -411,8 +415,7 @@ static void close_all(struct upstream *u)
     if (u->mcp == NULL)
         return;
     if (list_is_empty(&u->mcp->wires)) {
-        free(u->mcp);
-        u->mcp = NULL;
+        release(u);
         return;
     }
     list_for_each_safe(it, &u->mcp->wires)
