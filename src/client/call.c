@@ -328,6 +328,12 @@ static void cancel(chasqui_call *call)
     end_local(call, MCP_CANCELLED, unless_open(call, MCP_NOT_PROCESSED), "cancelled");
 }
 
+static void expire(chasqui_call *call)
+{
+    end_local(call, MCP_DEADLINE_EXCEEDED, unless_open(call, MCP_NOT_PROCESSED),
+              "the time of the call is over");
+}
+
 /* Its context may have changed. Return: whether it goes on. */
 static bool look(chasqui_call *call)
 {
@@ -338,6 +344,10 @@ static bool look(chasqui_call *call)
         return false;
     }
     call->deadline = earlier(call->deadline, deadline);
+    if (call->deadline <= time_now()) {
+        expire(call);
+        return false;
+    }
     arm(call);
     return true;
 }
@@ -348,8 +358,7 @@ static void on_due(struct net_timer *timer)
     nsec_t now = time_now();
 
     if (call->deadline <= now)
-        end_local(call, MCP_DEADLINE_EXCEEDED, unless_open(call, MCP_NOT_PROCESSED),
-                  "the time of the call is over");
+        expire(call);
     else if (call->state_due > now)
         arm(call);
     else if (call->state == CLIENT_PAUSED)
@@ -475,6 +484,20 @@ static bool retry(chasqui_call *call, const struct client_end *end, bool is_othe
     return true;
 }
 
+/*
+ * Deadlines travel in whole milliseconds, so each hop's is a little earlier than ours, and what it then breaks off may be told before our own
+ * timer comes up: the reason is the deadline all the same.
+ */
+#define DEADLINE_GRAIN_NS (5 * NSEC_PER_MSEC)
+
+static bool is_by_deadline(const chasqui_call *call, const struct client_end *end)
+{
+    enum mcp_class class = mcp_code_info(end->code)->class;
+
+    return (class == MCP_CLASS_TRANSIENT || class == MCP_CLASS_ENDED) &&
+           call->deadline != NSEC_NEVER && call->deadline - time_now() < DEADLINE_GRAIN_NS;
+}
+
 void client_call_tried(chasqui_call *call, const struct client_end *end)
 {
     bool has_other = false;
@@ -485,7 +508,10 @@ void client_call_tried(chasqui_call *call, const struct client_end *end)
         call->state = CLIENT_WAITING; /* nothing to drop */
         client_channel_wake(call->client);
     }
-    if (end->code == MCP_OK || !retry(call, end, has_other))
+    if (end->code != MCP_OK && is_by_deadline(call, end))
+        end_local(call, MCP_DEADLINE_EXCEEDED, end->flags & MCP_NOT_PROCESSED,
+                  "the time of the call is over");
+    else if (end->code == MCP_OK || !retry(call, end, has_other))
         client_call_end(call, end);
 }
 

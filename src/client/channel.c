@@ -48,13 +48,35 @@ static size_t sort_endpoints(chasqui_client *client, struct client_endpoint **re
     return n;
 }
 
+static void end_call(chasqui_call *call, unsigned code, const char *text)
+{
+    struct client_end end = client_end_local(code, MCP_NOT_PROCESSED, text);
+
+    client_call_end(call, &end);
+}
+
+/* Whether every endpoint has said that it does not want us, and why. */
+static unsigned refusal(const chasqui_client *client, nsec_t now)
+{
+    unsigned code = MCP_OK;
+
+    for (size_t i = 0; i < client->n_endpoints; i++) {
+        const struct client_endpoint *e = endpoint_at(client, i);
+
+        if (e->failing_until <= now || e->failed_with == MCP_UNAVAILABLE)
+            return MCP_OK;
+        code = e->failed_with;
+    }
+    return code;
+}
+
 /* Return: 0 it is on its way, or has ended; CLIENT_BUSY. */
 static int try_call(chasqui_call *call, nsec_t now)
 {
     struct client_endpoint *at[CLIENT_ENDPOINTS_MAX];
     size_t n = sort_endpoints(call->client, at, now);
+    unsigned refused = n == 0 ? refusal(call->client, now) : MCP_OK;
     chasqui_error error;
-    struct client_end end;
     int err = 0;
 
     for (size_t i = 0; i < n; i++) {
@@ -67,11 +89,14 @@ static int try_call(chasqui_call *call, nsec_t now)
         if (r < 0 && r != -ENOSYS)
             break;
     }
-    if (err == 0)
+    if (err == 0 && refused == MCP_OK)
         return CLIENT_BUSY;
+    if (refused != MCP_OK) {
+        end_call(call, refused, "the server has refused us, and is not asked again so soon");
+        return 0;
+    }
     (void)client_error_errno(&error, err);
-    end = client_end_local((unsigned)error.code, error.flags, error.text);
-    client_call_end(call, &end);
+    end_call(call, (unsigned)error.code, error.text);
     return 0;
 }
 
@@ -150,10 +175,10 @@ static nsec_t next_pause(struct client_endpoint *e, nsec_t now)
 }
 
 /* Those who wait have nowhere to go. Their retries are put behind, into no list that is walked here. */
-static void tell_waiting(chasqui_client *client, const char *why)
+static void tell_waiting(chasqui_client *client, unsigned code, const char *why)
 {
-    struct client_end end =
-        client_end_local(MCP_UNAVAILABLE, MCP_NOT_PROCESSED | MCP_TRANSIENT, why);
+    unsigned transient = code == MCP_UNAVAILABLE ? MCP_TRANSIENT : 0;
+    struct client_end end = client_end_local(code, MCP_NOT_PROCESSED | transient, why);
     struct list all;
 
     end.origin = MCP_ORIGIN_TRANSPORT;
@@ -167,15 +192,16 @@ static void tell_waiting(chasqui_client *client, const char *why)
     }
 }
 
-void client_channel_failed(struct client_endpoint *e, const char *why)
+void client_channel_failed(struct client_endpoint *e, unsigned code, const char *why)
 {
     nsec_t now = time_now();
 
     atomic_fetch_add_explicit(&e->client->n_connect_failures, 1, memory_order_relaxed);
+    e->failed_with = code;
     if (e->failing_until <= now)
         e->failing_until = now + next_pause(e, now);
     if (!is_hopeful(e) && !client_channel_has_other(e))
-        tell_waiting(e->client, why);
+        tell_waiting(e->client, code, why);
     client_channel_wake(e->client);
 }
 
@@ -183,17 +209,20 @@ void client_channel_failed(struct client_endpoint *e, const char *why)
  * Life
  */
 
+/* On failure n_endpoints are those that must be closed. */
 int client_channel_init(chasqui_client *client)
 {
     int r = net_timer_init(&client->loop, &client->again, on_again);
+    size_t n = 0;
 
     list_init(&client->waiting);
     client->pump.run = on_pump;
-    for (size_t i = 0; i < client->n_endpoints && r == 0; i++) {
-        r = client->endpoints[i].ops->init(&client->endpoints[i]);
-        if (r < 0)
-            client->n_endpoints = i; /* those that must be closed */
+    while (r == 0 && n < client->n_endpoints) {
+        r = client->endpoints[n].ops->init(&client->endpoints[n]);
+        if (r == 0)
+            n++;
     }
+    client->n_endpoints = n;
     return r;
 }
 

@@ -19,8 +19,8 @@ void client_channel_wake(chasqui_client *client);
 /* A connection to @e could be used. */
 void client_channel_connected(struct client_endpoint *e);
 
-/* A connection to @e could not be made. */
-void client_channel_failed(struct client_endpoint *e, const char *why);
+/* A connection to @e could not be made. @code: MCP_UNAVAILABLE, or why the server does not want us, which more tries will not change. */
+void client_channel_failed(struct client_endpoint *e, unsigned code, const char *why);
 
 /* Whether an endpoint other than @e gives hope. */
 bool client_channel_has_other(const struct client_endpoint *e);

@@ -46,6 +46,7 @@ struct client_endpoint {
     /* of connecting, by the channel */
     struct retry_state failures;
     nsec_t failing_until; /* 0: it is not failing */
+    unsigned failed_with; /* then: code */
 
     /* MCP */
     struct list conns;

@@ -249,7 +249,7 @@ static void on_fail(struct attempt *a, enum call_outcome outcome, int err)
     if (call != NULL)
         client_call_tried(call, &end);
     if (is_unsent && !e->client->is_closing)
-        client_channel_failed(e, err_text(err));
+        client_channel_failed(e, MCP_UNAVAILABLE, err_text(err));
 }
 
 /*

@@ -52,10 +52,19 @@ static bool retire(struct client_mcp_conn *c)
 }
 
 /* It was never ready. */
-static void fail(struct client_mcp_conn *c, const char *why)
+static void fail(struct client_mcp_conn *c, unsigned code, const char *why)
 {
     if (retire(c) && !c->endpoint->client->is_closing)
-        client_channel_failed(c->endpoint, why);
+        client_channel_failed(c->endpoint, code, why);
+}
+
+/* What the session ended with before HELLO_ACK. */
+static void fail_greeting(struct client_mcp_conn *c)
+{
+    if (mcp_session_end_code(&c->wire.session) == MCP_UNAUTHENTICATED)
+        fail(c, MCP_UNAUTHENTICATED, "the server asks for a valid key");
+    else
+        fail(c, MCP_UNAVAILABLE, "the connection ended before the server had greeted");
 }
 
 static void on_open(struct wire *w)
@@ -71,7 +80,7 @@ static void on_failed(struct wire *w, int err)
     struct client_mcp_conn *c = container_of(w, struct client_mcp_conn, wire);
 
     wire_close(w);
-    fail(c, err_text(err));
+    fail(c, MCP_UNAVAILABLE, err_text(err));
 }
 
 static void on_closed(struct wire *w)
@@ -83,7 +92,7 @@ static void on_closed(struct wire *w)
     e->n_conns--;
     atomic_fetch_sub_explicit(&e->client->n_connections, 1, memory_order_relaxed);
     if (c->state < CONN_READY)
-        fail(c, mcp_code_info(mcp_session_end_code(&w->session))->name);
+        fail_greeting(c);
     (void)retire(c);
     client_channel_wake(e->client);
     wire_fini(w);

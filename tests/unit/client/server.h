@@ -21,6 +21,7 @@
  */
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -319,7 +320,12 @@ static void server_on_stop(struct net_mail *mail)
 static void *server_main(void *arg)
 {
     struct server *server = arg;
+    sigset_t pipe;
 
+    /* The library must live with SIGPIPE as it finds it; this server is no part of it. */
+    (void)sigemptyset(&pipe);
+    (void)sigaddset(&pipe, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, &pipe, NULL);
     net_loop_run(&server->loop);
     net_loop_fini(&server->loop);
     mcp_pool_fini(&server->pool);

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT
+/*
+ * C programs that link libchasqui: the examples, and calls that a gateway or a node dies under
+ *
+ * The programs stand in the build directory of the binary under test.
+ */
+import assert from 'node:assert/strict';
+import { realpathSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { before } from 'node:test';
+import { CHASQUI, freePort, Gateway, Sim, SIM_EMBED_MODEL, SIM_MODEL, temporaryDirectory } from '../lib/chasqui.mjs';
+import { Process } from '../lib/process.mjs';
+import { file, slow, test, until, within } from '../lib/test.mjs';
+
+const BUILD = path.resolve(path.dirname(realpathSync(CHASQUI)), '../..');
+
+let sim, gateway;
+
+const mcp = (g) => `mcp://127.0.0.1:${g.mcpPort}`;
+
+before(async () => {
+    sim = await Sim.start(file, { models: [SIM_MODEL, SIM_EMBED_MODEL], slots: 8, tokenInterval: '1ms', tokens: 30 });
+    gateway = await Gateway.start(file, { nodes: [sim] });
+});
+
+/** Starts a program of the build directory. */
+const start = (owner, program, ...args) => new Process(owner, path.join(BUILD, program), args.map(String));
+
+/** Runs one to its end. */
+async function run(owner, program, ...args) {
+    const proc = start(owner, program, ...args);
+    await within(proc.exited, `end of ${program}`);
+    return proc;
+}
+
+/** What it printed, parsed. */
+const results = (proc) => proc.out.map((line) => JSON.parse(line));
+
+const schemes = () => [['mcp to a gateway', mcp(gateway)], ['http to a gateway', gateway.url], ['http to a node', sim.url]];
+
+test('example sync: one request, one answer, and errors say whether something was done', async (t) => {
+    const echo = await run(t, 'examples/example-sync', mcp(gateway), 'echo', 'Hi');
+    assert.equal(echo.code, 0, echo.errText);
+    assert.deepEqual(echo.out, ['Hi']);
+    for (const [name, url] of schemes()) {
+        const version = await run(t, 'examples/example-sync', url, 'ollama.version', '');
+        assert.deepEqual(results(version), [{ version: '0.11.4' }], name);
+        const missing = await run(t, 'examples/example-sync', url, 'ollama.show', '{"model":"nowhere"}');
+        assert.equal(missing.code, 1);
+        assert.match(missing.errText, /NOT_FOUND: model 'nowhere' not found/, name);
+    }
+    const nobody = await run(t, 'examples/example-sync', `mcp://127.0.0.1:${await freePort()}`, 'echo', 'Hi');
+    assert.match(nobody.errText, /UNAVAILABLE: .*\(nothing was done\)/);
+});
+
+test('example stream: records as they come, the final one last, over either scheme', async (t) => {
+    for (const [name, url] of schemes()) {
+        const proc = await run(t, 'examples/example-stream', url, SIM_MODEL, 'hello');
+        assert.equal(proc.code, 0, proc.errText);
+        const records = results(proc);
+        assert.equal(records.length, 6, name);
+        assert.ok(records.slice(0, -1).every((record) => record.done === false), name);
+        assert.equal(records.at(-1).done, true, name);
+        assert.equal(records.at(-1).eval_count, 5, name);
+    }
+});
+
+test('example epoll: a loop of somebody else', async (t) => {
+    const proc = await run(t, 'examples/example-epoll', mcp(gateway), 2000);
+    assert.equal(proc.code, 0, proc.errText);
+    assert.deepEqual(proc.out, ['2000 of 2000']);
+});
+
+test('example interleaved: SeqIDs differ, answers come in any order', async (t) => {
+    const proc = await run(t, 'examples/example-interleaved');
+    assert.equal(proc.code, 0, proc.errText);
+    const requests = proc.out.filter((line) => line.startsWith('client -> type 0x41')).map((line) => line.split(' ').at(-1));
+    assert.equal(new Set(requests).size, 2);
+    assert.deepEqual(proc.out.slice(-2), ['client got "second" to request two', 'client got "first" to request one']);
+});
+
+test('example chat: the same words over either scheme', async (t) => {
+    const said = [];
+    for (const [, url] of schemes()) {
+        const proc = await run(t, 'examples/example-chat', url, SIM_MODEL, 'hello');
+        assert.equal(proc.code, 0, proc.errText);
+        said.push(proc.out.join('\n'));
+    }
+    assert.match(said[0], /\[\d+ tokens\]$/);
+    assert.equal(said[1], said[0]);
+    assert.equal(said[2], said[0]);
+});
+
+test('every typed call answers the same over either scheme', async (t) => {
+    const all = [];
+    for (const [, url] of schemes()) {
+        const proc = await run(t, 'tests/client/client-calls', 'typed', url, SIM_MODEL, SIM_EMBED_MODEL);
+        assert.equal(proc.code, 0, proc.errText);
+        all.push(results(proc));
+    }
+    const [first] = all;
+    const bad = first.filter((call) => call.code !== 'OK');
+    assert.deepEqual(bad.map((call) => call.code), ['NOT_FOUND', 'NOT_FOUND'], JSON.stringify(first));
+    assert.ok(first.find((call) => call.call === 'chat stream').pieces > 1);
+    assert.ok(first.find((call) => call.call === 'embed').dimension > 1);
+    assert.deepEqual(all[1], first);
+    assert.deepEqual(all[2], first);
+});
+
+test('a key that the gateway asks for is shown over either scheme', async (t) => {
+    const keysFile = path.join(temporaryDirectory(t), 'keys');
+    writeFileSync(keysFile, 'app:s3cret-of-the-app:use\nboss:s3cret-of-the-boss:use,admin\n', { mode: 0o600 });
+    const guarded = await Gateway.start(t, { nodes: [sim], keysFile, adminKey: 's3cret-of-the-boss' });
+    for (const url of [mcp(guarded), guarded.url]) {
+        for (const [key, code] of [['s3cret-of-the-app', 'OK'], ['wrong', 'UNAUTHENTICATED'], [undefined, 'UNAUTHENTICATED']]) {
+            const proc = new Process(t, path.join(BUILD, 'tests/client/client-calls'), ['typed', url, SIM_MODEL, SIM_EMBED_MODEL],
+                                     { env: { KEY: key } });
+            await within(proc.exited, 'the program');
+            assert.equal(results(proc).find((call) => call.call === 'tags').code, code, `${url} with ${key}`);
+        }
+    }
+});
+
+/** Two gateways in a row, and an endless model behind them. */
+async function startTiers(t) {
+    const node = await Sim.start(t, { slots: 200, tokenInterval: '5ms' });
+    const centre = await Gateway.start(t, { nodes: [node] });
+    const edge = await Gateway.start(t, { nodes: [{ url: mcp(centre) }] });
+    return { node, centre, edge };
+}
+
+for (const [what, code] of [['deadline', 'DEADLINE_EXCEEDED'], ['cancel', 'CANCELLED']]) {
+    test(`a ${what} set in C stops the node behind two gateways within 50 ms`, async (t) => {
+        const { node, edge } = await startTiers(t);
+        const proc = start(t, 'tests/client/client-calls', what, mcp(edge), SIM_MODEL, 300);
+        const active = await node.untilState((state) => state.active === 1, 'the node works').then(() => performance.now());
+        await node.untilState((state) => state.active === 0, 'the node has stopped');
+        const stopped = performance.now();
+        await within(proc.exited, 'the program');
+        assert.equal(proc.code, 0, proc.errText);
+        const [result] = results(proc);
+        assert.equal(result.code, code);
+        assert.ok(result.pieces > 0);
+        assert.ok(result.ms >= 299 && result.ms < 300 + slow(50), `ended after ${result.ms} ms`);
+        assert.ok(stopped - active < 300 + slow(50), `the node worked ${stopped - active} ms`);
+    });
+}
+
+test('a gateway killed under 1,000 calls: each ends exactly once, with the right error', { timeout: 30_000 }, async (t) => {
+    const node = await Sim.start(t, { slots: 100, tokenInterval: '20ms' });
+    const victim = await Gateway.start(t, { nodes: [node] });
+    const proc = start(t, 'tests/client/client-calls', 'many', mcp(victim), SIM_MODEL, 1000);
+    await until(() => results(proc).some((line) => line.begun >= 50), '50 streams', 10_000);
+    victim.proc.kill();
+    await within(proc.exited, 'the program', 20_000);
+    assert.equal(proc.code, 0, proc.errText);
+    const result = results(proc).at(-1);
+    assert.equal(result.done, 1000, JSON.stringify(result));
+    assert.equal(result.not_once, 0);
+    assert.equal(result.UNAVAILABLE, 1000, JSON.stringify(result));
+});
+
+test('a node that dies under a call: what had come is there, the error says so', async (t) => {
+    for (const scheme of ['mcp', 'http', 'node']) {
+        const node = await Sim.start(t, { tokenInterval: '1ms' });
+        const g = await Gateway.start(t, { nodes: [node] });
+        await node.fault('die', { after: 5 });
+        const url = { mcp: mcp(g), http: g.url, node: node.url }[scheme];
+        const proc = await run(t, 'tests/client/client-calls', 'deadline', url, SIM_MODEL, 60_000);
+        const [result] = results(proc);
+        assert.ok(['BACKEND_LOST', 'UNAVAILABLE', 'INTERNAL'].includes(result.code), `${scheme}: ${result.code}`);
+        assert.equal(result.pieces, 5, scheme);
+        assert.equal(result.flags & 8, 8, `${scheme}: PARTIAL`);
+        assert.equal(result.flags & 1, 0, `${scheme}: NOT_PROCESSED`);
+    }
+});

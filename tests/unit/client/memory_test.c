@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <poll.h>
+
+#include "fixture.h"
+
+/*
+ * No memory
+ *
+ * malloc, calloc and realloc of our own code come through here (--wrap); those of the thread that says so fail, one after the other. The client is driven
+ * by this thread, so that the server's memory is not touched.
+ */
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+
+static _Thread_local struct {
+    bool is_on;
+    unsigned long n_seen;
+    unsigned long first; /* that fails */
+    unsigned long n;     /* how many fail from there on */
+} failing;
+
+static bool fails(void)
+{
+    if (!failing.is_on)
+        return false;
+    failing.n_seen++;
+    return failing.n_seen >= failing.first && failing.n_seen - failing.first < failing.n;
+}
+
+void *__wrap_malloc(size_t n)
+{
+    return fails() ? NULL : __real_malloc(n);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return fails() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t n)
+{
+    return n > 0 && fails() ? NULL : __real_realloc(p, n);
+}
+
+#define N_CALLS 4
+
+struct run {
+    chasqui_client *client;
+    unsigned n_started;
+    unsigned n_done[N_CALLS];
+    unsigned n_records;
+};
+
+struct one {
+    struct run *run;
+    int i;
+};
+
+static void on_record(void *user, chasqui_bytes record)
+{
+    (void)record;
+    ((struct one *)user)->run->n_records++;
+}
+
+static void on_done(void *user, const chasqui_reply *reply)
+{
+    const struct one *one = user;
+
+    (void)reply;
+    one->run->n_done[one->i]++;
+}
+
+static void start_all(struct run *run, struct one ones[N_CALLS], chasqui_context *context)
+{
+    static char payload[40000];
+    const char *const services[N_CALLS] = {"echo", "stream", "echo", "fail"};
+    chasqui_handler handler = {.size = sizeof(handler), .on_record = on_record, .on_done = on_done};
+
+    for (int i = 0; i < N_CALLS; i++) {
+        chasqui_request request = ask(services[i], i == 1 ? "20" : "14 1");
+
+        if (i == 2)
+            request.payload = chasqui_bytes_make(payload, sizeof(payload));
+        ones[i] = (struct one){run, i};
+        handler.user = &ones[i];
+        request.context = context;
+        request.timeout_ms = 400;
+        if (chasqui_start(run->client, &request, &handler, NULL) == CHASQUI_OK)
+            run->n_started++;
+        else
+            run->n_done[i]++; /* nothing more may come */
+    }
+}
+
+static unsigned sum_done(const struct run *run)
+{
+    unsigned n = 0;
+
+    for (int i = 0; i < N_CALLS; i++)
+        n += run->n_done[i];
+    return n;
+}
+
+/* A client, four calls, their ends. Return: whether memory was ever short. */
+static bool run_once(const char *url, unsigned long first, unsigned long n)
+{
+    const chasqui_options options = {.size = sizeof(options),
+                                     .flags = CHASQUI_OWN_LOOP,
+                                     .retry_base_ms = 1,
+                                     .retry_max_ms = 1,
+                                     .acquire_timeout_ms = 100};
+    struct run run = {0};
+    struct one ones[N_CALLS];
+    chasqui_context *context;
+    int r;
+
+    failing.is_on = true;
+    failing.n_seen = 0;
+    failing.first = first;
+    failing.n = n;
+    r = chasqui_open(url, &options, &run.client, NULL);
+    if (r != CHASQUI_OK) {
+        failing.is_on = false;
+        assert_int_equal(r, CHASQUI_RESOURCE_EXHAUSTED);
+        return true;
+    }
+    context = chasqui_context_new(NULL);
+    if (context != NULL)
+        (void)chasqui_context_set_metadata(context, "k", "v");
+    start_all(&run, ones, context);
+    chasqui_context_unref(context);
+    while (sum_done(&run) < N_CALLS) {
+        struct pollfd fd = {.fd = chasqui_fd(run.client), .events = POLLIN};
+
+        (void)poll(&fd, 1, chasqui_next_due(run.client));
+        (void)chasqui_process(run.client);
+    }
+    chasqui_close(run.client);
+    failing.is_on = false;
+    for (int i = 0; i < N_CALLS; i++)
+        assert_int_equal(run.n_done[i], 1);
+    return failing.n_seen >= first;
+}
+
+static void any_allocation_may_fail(void **state)
+{
+    struct fixture *f = *state;
+    unsigned long n = 1;
+
+    while (run_once(f->server.url, n, 1))
+        n++;
+    assert_true(n > 20); /* something was tried */
+}
+
+static void memory_may_be_short_for_a_while(void **state)
+{
+    struct fixture *f = *state;
+    unsigned long n = 1;
+
+    while (run_once(f->server.url, n, 5))
+        n++;
+}
+
+static void blocking_calls_say_that_there_is_no_memory(void **state)
+{
+    struct fixture *f = *state;
+    chasqui_request request = ask("echo", "x");
+    chasqui_stream *stream;
+    chasqui_reply reply;
+    chasqui_models models;
+
+    failing.is_on = true;
+    failing.n_seen = 0;
+    failing.first = 1;
+    failing.n = 1000;
+    assert_int_equal(chasqui_send(f->client, &request, &reply), CHASQUI_RESOURCE_EXHAUSTED);
+    assert_string_equal(reply.error.text, "out of memory");
+    assert_int_equal(chasqui_stream_open(f->client, &request, &stream), CHASQUI_RESOURCE_EXHAUSTED);
+    assert_int_equal(chasqui_tags(f->client, NULL, &models), CHASQUI_RESOURCE_EXHAUSTED);
+    assert_null(chasqui_context_new(NULL));
+    failing.is_on = false;
+    assert_int_equal(chasqui_send(f->client, &request, &reply), CHASQUI_OK);
+    chasqui_reply_free(&reply);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(any_allocation_may_fail),
+        TEST(memory_may_be_short_for_a_while),
+        TEST(blocking_calls_say_that_there_is_no_memory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
