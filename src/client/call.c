@@ -330,8 +330,12 @@ static void cancel(chasqui_call *call)
 
 static void expire(chasqui_call *call)
 {
-    end_local(call, MCP_DEADLINE_EXCEEDED, unless_open(call, MCP_NOT_PROCESSED),
-              "the time of the call is over");
+    char text[160] = "the time of the call is over";
+
+    if (call->last_failure[0] != '\0')
+        (void)snprintf(text, sizeof(text), "the time of the call is over; the last try failed: %s",
+                       call->last_failure);
+    end_local(call, MCP_DEADLINE_EXCEEDED, unless_open(call, MCP_NOT_PROCESSED), text);
 }
 
 /* Its context may have changed. Return: whether it goes on. */
@@ -476,6 +480,8 @@ static bool retry(chasqui_call *call, const struct client_end *end, bool is_othe
     if (answer.verdict == RETRY_ELSEWHERE && !budget_take(&client->budget, question.now))
         return false;
     atomic_fetch_add_explicit(&client->n_retries, 1, memory_order_relaxed);
+    (void)snprintf(call->last_failure, sizeof(call->last_failure), STR_FMT,
+                   STR_ARG(str_head(end->text, sizeof(call->last_failure) - 1)));
     call->is_fresh = answer.verdict == RETRY_SAME;
     if (answer.delay_ns > 0)
         enter(call, CLIENT_PAUSED, question.now + answer.delay_ns);

@@ -75,6 +75,7 @@ struct chasqui_call {
     struct retry_state retry_state;
     nsec_t deadline;
     nsec_t state_due;                 /* WAITING: give up; PAUSED: go on; OPEN: silence */
+    char last_failure[64];            /* text of the try before, "": none */
     bool has_records;                 /* some were delivered: no retry any more */
     bool is_fresh;                    /* the next try does not use a pooled connection */
     struct client_endpoint *endpoint; /* while OPEN */
