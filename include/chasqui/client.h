@@ -69,6 +69,15 @@ enum {
     CHASQUI_OWN_LOOP = 0x01 /* no thread: the caller drives it, see chasqui_process() */
 };
 
+/*
+ * Codecs. Whichever it is, requests and answers are JSON for who uses the library; nothing is lost by Protobuf, but the order of members and the spelling of
+ * numbers may change.
+ */
+enum {
+    CHASQUI_CODEC_PROTOBUF = 1,
+    CHASQUI_CODEC_JSON = 2
+};
+
 /* Zero everything, set size, then what should not be the default. */
 typedef struct chasqui_options {
     size_t size;                   /* sizeof(chasqui_options) */
@@ -91,6 +100,7 @@ typedef struct chasqui_options {
     uint32_t retry_budget_min;     /* but as many in any case; 10 */
     const chasqui_class_options *classes; /* own ones; each has size set, all to the same */
     size_t n_classes;              /* at most 64 */
+    uint32_t codec;                /* what JSON bodies of ollama.* travel in over mcp://, and back; CHASQUI_CODEC_PROTOBUF */
 } chasqui_options;
 
 /**

@@ -81,6 +81,7 @@ struct chasqui_call {
     struct client_endpoint *endpoint; /* while OPEN */
     struct client_mcp_conn *conn;     /* while OPEN over MCP */
     struct mcp_call *mcp;
+    enum codec_id codec;          /* of its bodies on the wire */
     struct client_http_try *http; /* while OPEN over HTTP */
 
     char bytes[]; /* behind the slices above */

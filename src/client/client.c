@@ -77,6 +77,7 @@ static void fill_settings(chasqui_client *client)
 
     *m = mcp_settings_default;
     m->hello.features = MCP_FEATURES_BASIC;
+    m->hello.codecs = STR("\0\1"); /* Protobuf, JSON */
     m->hello.max_inflight = 0;
     m->hello.max_message = o->max_message;
     m->hello.call_limit = o->stream_limit;
@@ -152,6 +153,7 @@ static void loop_fini(chasqui_client *client)
 {
     net_loop_fini(&client->loop);
     mcp_pool_fini(&client->pool);
+    client_coder_fini(&client->coder);
 }
 
 static void *client_main(void *arg)
@@ -173,6 +175,7 @@ static int loop_init(chasqui_client *client)
     client->close_mail.deliver = on_close;
     client->rng.state = hash_key_make().k0;
     mcp_pool_init(&client->pool, NULL);
+    client_coder_init(&client->coder, client->options.codec, client->options.max_message);
     budget_init(&client->budget, client->options.retry_share, client->options.retry_min, now);
     r = client_channel_init(client);
     if (r < 0) {

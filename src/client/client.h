@@ -14,6 +14,7 @@
 #include "base/list.h"
 #include "base/rng.h"
 #include "call/budget.h"
+#include "client/coder.h"
 #include "client/options.h"
 #include "mcp/session.h"
 #include "net/loop.h"
@@ -46,6 +47,7 @@ struct chasqui_client {
     bool is_processing;
     struct list calls;
     struct mcp_pool pool;
+    struct client_coder coder;
     struct mcp_settings mcp_settings;
     struct upstream_settings upstream_settings;
     struct budget budget;

@@ -136,15 +136,26 @@ static int on_hello(struct mcp_session *s, const struct mcp_hello *hello)
     return 0;
 }
 
+/* A body that its codec does not understand. */
+static const struct client_end garbled = {
+    .code = MCP_DATA_LOSS,
+    .retry_after_ms = -1,
+    .text = STR_INIT("the answer is not what its codec says"),
+};
+
 static void on_chunk(struct mcp_session *s, struct mcp_call *mcp, const struct mcp_message *chunk)
 {
     chasqui_call *call = mcp->owner;
+    struct str json;
 
     if (call == NULL) {
         mcp_call_take(mcp, chunk->cost);
         return;
     }
-    client_call_record(call, chunk->body, chunk->cost);
+    if (client_coder_record(&call->client->coder, call->known, call->codec, chunk->body, &json) < 0)
+        client_call_end(call, &garbled);
+    else
+        client_call_record(call, json, chunk->cost);
     wire_wake(wire_of(s)); /* maybe there is credit to give */
 }
 
@@ -169,6 +180,9 @@ static void on_end(struct mcp_session *s, struct mcp_call *mcp, const struct mcp
     call->mcp = NULL;
     call->conn = NULL;
     end = client_end_of(response, error);
+    if (response != NULL && client_coder_record(&call->client->coder, call->known, call->codec,
+                                                end.body, &end.body) < 0)
+        end = garbled;
     client_call_tried(call, &end);
 }
 
@@ -270,13 +284,6 @@ static size_t fill_metadata(const chasqui_call *call, struct mcp_metadata *ret, 
     return n;
 }
 
-/* The codec seam: bodies of services are JSON, other payloads are opaque, which every codec is. */
-static uint8_t codec_of(const chasqui_call *call)
-{
-    (void)call;
-    return MCP_CODEC_JSON;
-}
-
 static int open_call(struct client_mcp_conn *c, chasqui_call *call)
 {
     struct mcp_metadata metadata[CLIENT_METADATA_MAX + 1];
@@ -286,15 +293,18 @@ static int open_call(struct client_mcp_conn *c, chasqui_call *call)
             {
                 .method = call->known != NULL ? call->known->name : call->service,
                 .trace = call->has_trace ? call->trace : NULL,
-                .codec = codec_of(call),
                 .session = call->session,
                 .metadata = metadata,
                 .n_metadata = fill_metadata(call, metadata, CLIENT_METADATA_MAX + 1),
             },
-        .body = call->payload,
         .owner = call,
     };
+    int r = client_coder_request(&call->client->coder, call->known, call->payload, &request.body,
+                                 &call->codec);
 
+    if (r < 0)
+        return r;
+    request.ext.codec = (uint8_t)call->codec;
     request.ext.has_deadline = client_call_time_left(call, now, &request.ext.deadline_ms);
     return mcp_session_open(&c->wire.session, &request, now, &call->mcp);
 }

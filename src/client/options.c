@@ -53,6 +53,7 @@ static const struct number_row {
     NUMBER(retry_max_ms, 2000, 1, 600000),
     NUMBER(retry_budget_percent, 10, 1, 1000),
     NUMBER(retry_budget_min, 10, 1, UINT32_MAX),
+    NUMBER(codec, CHASQUI_CODEC_PROTOBUF, CHASQUI_CODEC_PROTOBUF, CHASQUI_CODEC_JSON),
 #undef NUMBER
 };
 
@@ -195,6 +196,7 @@ const char *client_options_read(const chasqui_options *options, struct client_op
     ret->max_calls = in.max_calls;
     ret->max_message = in.max_message;
     ret->stream_limit = in.stream_limit;
+    ret->codec = in.codec == CHASQUI_CODEC_JSON ? CODEC_JSON : CODEC_PROTOBUF;
     ret->retry = (struct retry_settings){
         .base_delay_ns = from_ms(in.retry_base_ms),
         .max_delay_ns = from_ms(in.retry_max_ms),

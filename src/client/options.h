@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "call/retry.h"
 #include "client/context.h"
+#include "codec/codec.h"
 
 #define CLIENT_CLASSES_MAX 72 /* built-in ones and 64 own */
 #define CLIENT_KEY_MAX     253
@@ -36,6 +37,7 @@ struct client_options {
     uint32_t max_calls;
     uint32_t max_message;
     uint32_t stream_limit;
+    enum codec_id codec;
     struct retry_settings retry; /* max_retries is the class's */
     double retry_share;
     uint32_t retry_min;

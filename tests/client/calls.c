@@ -7,7 +7,7 @@
  *     calls cancel URL MODEL MS           the same, cancelled by another thread after so many
  *     calls many URL MODEL N              so many endless answers at once, until each has ended
  *
- * KEY in the environment is the key.
+ * KEY in the environment is the key; JSON set: bodies travel as JSON.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -277,8 +277,11 @@ static int many(chasqui_client **client, const char *model, unsigned n)
 
 int main(int argc, char **argv)
 {
-    const chasqui_options options = {
-        .size = sizeof(options), .acquire_timeout_ms = 30000, .key = getenv("KEY")};
+    const chasqui_options options = {.size = sizeof(options),
+                                     .acquire_timeout_ms = 30000,
+                                     .key = getenv("KEY"),
+                                     .codec = getenv("JSON") != NULL ? CHASQUI_CODEC_JSON
+                                                                     : CHASQUI_CODEC_PROTOBUF};
     chasqui_client *client;
     chasqui_error error;
     int result = 2;
