@@ -8,12 +8,13 @@
 #include "gateway/gateway.h"
 #include "gateway/merge.h"
 #include "gateway/relay.h"
-#include "observe/log.h"
 #include "observe/access.h"
+#include "observe/log.h"
 
 #define ARENA_MAX       (256 * 1024)
 #define LOADED_FIRST_NS (50 * NSEC_PER_MSEC) /* whether a load that goes on for nobody is over */
 #define LOADED_CHECK_NS NSEC_PER_SEC
+#define WHOLE_ANSWER_FACTOR 6
 
 struct exchange *exchange_new(struct worker *w, struct sink *sink)
 {
@@ -213,10 +214,19 @@ static void wait_for_look(struct exchange *ex)
     look_again(ex);
 }
 
+static nsec_t whole_answer_time(const struct gateway_settings *s)
+{
+    if (s->whole_answer_timeout_ns != 0)
+        return s->whole_answer_timeout_ns;
+    return s->first_token_timeout_ns == NSEC_NEVER ? NSEC_NEVER : s->first_token_timeout_ns * WHOLE_ANSWER_FACTOR;
+}
+
 static nsec_t answer_time(const struct exchange *ex)
 {
     const struct gateway_settings *s = ex->worker->gateway->settings;
-    nsec_t t = ex->route->work == API_INFERENCE ? s->first_token_timeout_ns : s->metadata_timeout_ns;
+    nsec_t t = ex->route->work != API_INFERENCE ? s->metadata_timeout_ns
+               : ex->tl.is_stream               ? s->first_token_timeout_ns
+                                                : whole_answer_time(s);
     nsec_t due = t == NSEC_NEVER ? NSEC_NEVER : time_now() + t;
 
     return due < ex->deadline ? due : ex->deadline;

@@ -12,6 +12,12 @@ static const char *check_addr(struct str value)
     return addr_parse(value, 0, &addr) == 0 ? NULL : "is not an address, as 127.0.0.1:11435";
 }
 
+static const struct setting_choice auto_or_none[] = {
+    {"auto", 0},
+    {"none", NSEC_NEVER},
+    {NULL, 0},
+};
+
 const struct setting gateway_rows[N_GATEWAY_ROWS] = {
     {.key = "listen.http", .type = SETTING_STRINGS, AT(listen), .def = "127.0.0.1:11435", .min = 1, .max = 16,
      .flag = "--listen", .arg = "ADDR", .check = check_addr, .needs_restart = true,
@@ -35,6 +41,9 @@ const struct setting gateway_rows[N_GATEWAY_ROWS] = {
      .text = "Listings, show and probes: they never wait for a model to load"},
     {.key = "timeouts.first_token", .type = SETTING_DURATION, AT(first_token_timeout_ns), .def = "5m", .min = 1e6,
      .max = 86400e9, .choices = setting_none, .text = "From sending to the first record: load and prompt included"},
+    {.key = "timeouts.whole_answer", .type = SETTING_DURATION, AT(whole_answer_timeout_ns), .def = "auto",
+     .min = 1e6, .max = 86400e9, .choices = auto_or_none,
+     .text = "From sending to the first byte of an answer that is not streamed, which comes when all is computed; auto: six times first_token"},
     {.key = "timeouts.between_tokens", .type = SETTING_DURATION, AT(between_tokens_timeout_ns), .def = "60s", .min = 1e6,
      .max = 86400e9, .choices = setting_none, .text = "Between two records of a streamed answer"},
     {.key = "timeouts.total", .type = SETTING_DURATION, AT(total_timeout_ns), .def = "none", .min = 1e6, .max = 86400e9,

@@ -19,6 +19,7 @@ struct gateway_settings {
     nsec_t drain_timeout_ns;
     nsec_t metadata_timeout_ns;
     nsec_t first_token_timeout_ns;
+    nsec_t whole_answer_timeout_ns; /* 0: WHOLE_ANSWER_FACTOR times first_token */
     nsec_t between_tokens_timeout_ns;
     nsec_t total_timeout_ns;
     uint64_t bodies_max_bytes;    /* all held bodies together */
@@ -28,5 +29,5 @@ struct gateway_settings {
     double retry_budget;
 };
 
-#define N_GATEWAY_ROWS 23
+#define N_GATEWAY_ROWS 24
 extern const struct setting gateway_rows[N_GATEWAY_ROWS];

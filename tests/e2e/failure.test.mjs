@@ -209,6 +209,15 @@ test('a node that stalls before the first record: 504', async (t) => {
     assert.equal((await lineOf(gateway, answer)).reason, 'first_token_timeout');
 });
 
+test('a node that never answers as a whole: 504, later than a stream would be', async (t) => {
+    const { sims: [sim], gateway } = await start(t, { gateway: { settings: { firstToken: '100ms' } } });
+    await sim.fault('stall', { after: 0 });
+    const answer = await post(t, gateway, '/api/generate', WHOLE);
+    assert.equal(answer.status, 504);
+    assert.equal((await lineOf(gateway, answer)).reason, 'first_token_timeout');
+    assert.ok((await lineOf(gateway, answer)).total_ms >= 600);
+});
+
 /* No node */
 
 const NO_NODE = [
