@@ -12,10 +12,18 @@ enum {
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,
     EXIT_UNREACHABLE = 3,
-    EXIT_REFUSED = 4,
+    EXIT_REFUSED = 4, /* by who is asked: no valid key, not allowed, too often */
     EXIT_INTERRUPTED = 130,
 };
 
 int cli_serve(int argc, char **argv);
 int cli_sim(int argc, char **argv);
 int cli_version(int argc, char **argv);
+
+/* Clients of a gateway or an Ollama: see client.h. */
+int cli_run(int argc, char **argv);
+int cli_embed(int argc, char **argv);
+int cli_list(int argc, char **argv);
+int cli_ps(int argc, char **argv);
+int cli_show(int argc, char **argv);
+int cli_echo(int argc, char **argv);

@@ -3,7 +3,7 @@
 
 #include <signal.h>
 
-#include "base/str.h"
+#include "config/suggest.h"
 
 static const struct command {
     const char *name;
@@ -12,6 +12,12 @@ static const struct command {
 } commands[] = {
     {"serve", cli_serve, "run the gateway"},
     {"sim", cli_sim, "run a simulated Ollama node"},
+    {"run", cli_run, "ask a model: a prompt, an answer"},
+    {"embed", cli_embed, "print embeddings of texts"},
+    {"list", cli_list, "list models"},
+    {"ps", cli_ps, "list models that are loaded"},
+    {"show", cli_show, "tell about a model"},
+    {"echo", cli_echo, "send a text to a gateway and back"},
     {"version", cli_version, "print the version"},
 };
 
@@ -24,6 +30,21 @@ static void print_help(FILE *out)
     for (size_t i = 0; i < N_COMMANDS; i++)
         (void)fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].text);
     (void)fprintf(out, "\n`chasqui COMMAND --help` tells the options of a command.\n");
+}
+
+static int refuse(struct str name)
+{
+    struct suggestion near;
+
+    suggest_init(&near, name);
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        suggest_offer(&near, str_of(commands[i].name));
+    (void)fprintf(stderr, "chasqui: no command `%s'", name.s);
+    if (near.best.s != NULL)
+        (void)fprintf(stderr, ", did you mean `" STR_FMT "'?", STR_ARG(near.best));
+    (void)fprintf(stderr, "\n\n");
+    print_help(stderr);
+    return EXIT_USAGE;
 }
 
 int cli_version(int argc, char **argv)
@@ -50,7 +71,7 @@ int main(int argc, char **argv)
         return EXIT_DONE;
     }
     if (name.len > 0)
-        (void)fprintf(stderr, "chasqui: no command `%s'\n\n", name.s);
+        return refuse(name);
     print_help(stderr);
     return EXIT_USAGE;
 }
