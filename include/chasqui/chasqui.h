@@ -19,15 +19,19 @@
  *
  * Layers, each usable without those above it:
  *
- *     <chasqui/session.h>  the protocol MCP (Message Communication Protocol) without I/O: bytes in, bytes out
- *     <chasqui/client.h>   client and channel: connections, retries, asynchronous calls, streams, blocking calls
+ *     <chasqui/session.h>  the protocol MCP (Message Communication Protocol) without I/O
+ *     <chasqui/client.h>   client and channel: connections, retries; calls and streams,
+ *                          asynchronous and blocking
  *     <chasqui/context.h>  deadlines, cancellation, trace and metadata that calls inherit
  *     <chasqui/ollama.h>   typed calls: generate, chat, embed, tags, ps, show, version
  *
- * Rules for all of it. Functions return CHASQUI_OK or what went wrong (enum chasqui_code). Strings and byte ranges that are passed in
- * are copied before the function returns, unless it says otherwise. Functions may be called from any thread, and from
- * callbacks, unless they say otherwise; none runs a callback of yours on its own stack (but chasqui_process() and chasqui_close() where you drive the client). Nothing here is global, nothing aborts, nothing writes
- * to standard error. All descriptors are closed on exec; after fork() the child may do nothing with the library but exec.
+ * Rules for all of it. Functions return CHASQUI_OK or what went wrong (enum chasqui_code). Strings
+ * and byte ranges that are passed in are copied before the function returns, unless it says
+ * otherwise. Functions may be called from any thread, and from callbacks, unless they say
+ * otherwise; none runs a callback of yours on its own stack (but chasqui_process() and
+ * chasqui_close() where you drive the client). Nothing here is global, nothing aborts, nothing
+ * writes to standard error. All descriptors are closed on exec; after fork() the child may do
+ * nothing with the library but exec.
  */
 
 #include <chasqui/client.h>

@@ -5,11 +5,13 @@
 /*
  * Typed calls of the Ollama API
  *
- * The same over mcp:// and http://, to a gateway or to an Ollama itself. They block, so not from callbacks and not with CHASQUI_OWN_LOOP
- * (CHASQUI_FAILED_PRECONDITION); asynchronously the same services are "ollama.generate" and so on, with JSON bodies, by chasqui_start().
+ * The same over mcp:// and http://, to a gateway or to an Ollama itself. They block, so not from
+ * callbacks and not with CHASQUI_OWN_LOOP (CHASQUI_FAILED_PRECONDITION); asynchronously the same
+ * services are "ollama.generate" and so on, with JSON bodies, by chasqui_start().
  *
- * Every answer is a struct of yours that is always filled, also on failure, and freed by its function. Texts in it end in a NUL byte that
- * does not count. Strings in requests are UTF-8; NULL leaves the field out. Where a text is JSON it is copied into the body as it is.
+ * Every answer is a struct of yours that is always filled, also on failure, and freed by its
+ * function. Texts in it end in a NUL byte that does not count. Strings in requests are UTF-8; NULL
+ * leaves the field out. Where a text is JSON it is copied into the body as it is.
  */
 
 #include <chasqui/client.h>
@@ -18,29 +20,30 @@
 extern "C" {
 #endif
 
-/* A piece of the answer's text, as it comes. Runs on the thread that called, which waits for the next; valid during the call. */
+/* A piece of the answer's text, as it comes. Runs on the thread that called, which waits for the
+ * next; valid during the call. */
 typedef void chasqui_text_fn(void *user, chasqui_bytes text);
 
 typedef struct chasqui_generate_request {
-    size_t size;               /* sizeof(chasqui_generate_request) */
-    const char *model;         /* needed */
+    size_t size;       /* sizeof(chasqui_generate_request) */
+    const char *model; /* needed */
     const char *prompt;
     const char *suffix;
     const char *system;
-    const char *format;        /* "json", or a JSON schema: {...} */
-    const char *think;         /* "true", "false", or a level: "high" */
-    const char *keep_alive;    /* "5m", "-1" */
-    const char *options;       /* JSON object: {"temperature":0,"num_predict":100} */
-    const char *extra;         /* JSON object: its members are added to the body */
-    chasqui_context *context;  /* or NULL */
-    const char *class_name;    /* NULL: the context's, else "answer" */
-    const char *session;       /* see chasqui_request */
-    chasqui_text_fn *on_text;  /* NULL: the answer comes in one piece */
-    void *user;                /* of on_text */
+    const char *format;       /* "json", or a JSON schema: {...} */
+    const char *think;        /* "true", "false", or a level: "high" */
+    const char *keep_alive;   /* "5m", "-1" */
+    const char *options;      /* JSON object: {"temperature":0,"num_predict":100} */
+    const char *extra;        /* JSON object: its members are added to the body */
+    chasqui_context *context; /* or NULL */
+    const char *class_name;   /* NULL: the context's, else "answer" */
+    const char *session;      /* see chasqui_request */
+    chasqui_text_fn *on_text; /* NULL: the answer comes in one piece */
+    void *user;               /* of on_text */
 } chasqui_generate_request;
 
 typedef struct chasqui_message {
-    const char *role;            /* "system", "user", "assistant", "tool" */
+    const char *role; /* "system", "user", "assistant", "tool" */
     const char *content;
     const char *tool_name;       /* of a tool's answer */
     const char *tool_calls;      /* JSON array, as an answer had them */
@@ -53,8 +56,8 @@ typedef struct chasqui_chat_request {
     const char *model;               /* needed */
     const chasqui_message *messages; /* n_messages of them */
     size_t n_messages;
-    const char *tools;               /* JSON array */
-    const char *format;              /* these as above */
+    const char *tools;  /* JSON array */
+    const char *format; /* these as above */
     const char *think;
     const char *keep_alive;
     const char *options;
@@ -69,7 +72,7 @@ typedef struct chasqui_chat_request {
 /* Of generate and chat. On failure what had come stands in it. */
 typedef struct chasqui_answer {
     chasqui_error error;
-    chasqui_bytes text;        /* all of it, also when it came in pieces */
+    chasqui_bytes text; /* all of it, also when it came in pieces */
     chasqui_bytes thinking;
     chasqui_bytes tool_calls;  /* JSON array; empty: none */
     chasqui_bytes done_reason; /* "stop", "length", "load" */
@@ -80,13 +83,15 @@ typedef struct chasqui_answer {
     uint64_t load_ns;
     uint64_t prompt_ns;
     uint64_t answer_ns;
-    void *memory;              /* private */
+    void *memory; /* private */
     void *reserved[4];
 } chasqui_answer;
 
 /* Return: CHASQUI_OK, else answer->error.code. */
-CHASQUI_API int chasqui_generate(chasqui_client *client, const chasqui_generate_request *request, chasqui_answer *answer);
-CHASQUI_API int chasqui_chat(chasqui_client *client, const chasqui_chat_request *request, chasqui_answer *answer);
+CHASQUI_API int chasqui_generate(chasqui_client *client, const chasqui_generate_request *request,
+                                 chasqui_answer *answer);
+CHASQUI_API int chasqui_chat(chasqui_client *client, const chasqui_chat_request *request,
+                             chasqui_answer *answer);
 CHASQUI_API void chasqui_answer_free(chasqui_answer *answer);
 
 typedef struct chasqui_embed_request {
@@ -94,7 +99,7 @@ typedef struct chasqui_embed_request {
     const char *model;         /* needed */
     const char *const *inputs; /* n_inputs texts */
     size_t n_inputs;
-    const char *keep_alive;    /* these as above */
+    const char *keep_alive; /* these as above */
     const char *options;
     const char *extra;
     chasqui_context *context;
@@ -104,30 +109,31 @@ typedef struct chasqui_embed_request {
 
 typedef struct chasqui_embeddings {
     chasqui_error error;
-    size_t n;             /* vectors, one an input */
-    size_t dimension;     /* numbers in each */
-    const float *values;  /* n * dimension, one vector behind the other */
+    size_t n;            /* vectors, one an input */
+    size_t dimension;    /* numbers in each */
+    const float *values; /* n * dimension, one vector behind the other */
     uint64_t tokens;
     uint64_t total_ns;
-    void *memory;         /* private */
+    void *memory; /* private */
     void *reserved[4];
 } chasqui_embeddings;
 
 /* Return: CHASQUI_OK, else embeddings->error.code. */
-CHASQUI_API int chasqui_embed(chasqui_client *client, const chasqui_embed_request *request, chasqui_embeddings *embeddings);
+CHASQUI_API int chasqui_embed(chasqui_client *client, const chasqui_embed_request *request,
+                              chasqui_embeddings *embeddings);
 CHASQUI_API void chasqui_embeddings_free(chasqui_embeddings *embeddings);
 
 /* A model of a list. Texts are "" when not told. */
 typedef struct chasqui_model {
-    const char *name;           /* "llama3.2:latest" */
+    const char *name; /* "llama3.2:latest" */
     const char *digest;
     const char *family;
     const char *parameter_size; /* "8.0B" */
     const char *quantization;   /* "Q4_K_M" */
-    const char *time;           /* tags: when it was changed; ps: when it will be unloaded; RFC 3339 */
-    uint64_t size;              /* bytes */
-    uint64_t size_vram;         /* ps: of these in the GPU's memory */
-    uint64_t context_length;    /* ps */
+    const char *time;        /* tags: when it was changed; ps: when it will be unloaded; RFC 3339 */
+    uint64_t size;           /* bytes */
+    uint64_t size_vram;      /* ps: of these in the GPU's memory */
+    uint64_t context_length; /* ps */
     void *reserved[4];
 } chasqui_model;
 
@@ -139,16 +145,22 @@ typedef struct chasqui_models {
     void *reserved[4];
 } chasqui_models;
 
-/* What models there are; which of them are loaded. Class "query" unless the context says otherwise. Return: CHASQUI_OK, else models->error.code. */
-CHASQUI_API int chasqui_tags(chasqui_client *client, chasqui_context *context, chasqui_models *models);
-CHASQUI_API int chasqui_ps(chasqui_client *client, chasqui_context *context, chasqui_models *models);
+/* What models there are; which of them are loaded. Class "query" unless the context says otherwise.
+ * Return: CHASQUI_OK, else models->error.code. */
+CHASQUI_API int chasqui_tags(chasqui_client *client, chasqui_context *context,
+                             chasqui_models *models);
+CHASQUI_API int chasqui_ps(chasqui_client *client, chasqui_context *context,
+                           chasqui_models *models);
 CHASQUI_API void chasqui_models_free(chasqui_models *models);
 
-/* All about one model: reply->body is Ollama's JSON object. Return: CHASQUI_OK, else reply->error.code. chasqui_reply_free() it. */
-CHASQUI_API int chasqui_show(chasqui_client *client, chasqui_context *context, const char *model, chasqui_reply *reply);
+/* All about one model: reply->body is Ollama's JSON object. Return: CHASQUI_OK, else
+ * reply->error.code. chasqui_reply_free() it. */
+CHASQUI_API int chasqui_show(chasqui_client *client, chasqui_context *context, const char *model,
+                             chasqui_reply *reply);
 
 /* The version of the other side: reply->body is text, "0.11.4". Return: as above. */
-CHASQUI_API int chasqui_version(chasqui_client *client, chasqui_context *context, chasqui_reply *reply);
+CHASQUI_API int chasqui_version(chasqui_client *client, chasqui_context *context,
+                                chasqui_reply *reply);
 
 #ifdef __cplusplus
 }

@@ -7,10 +7,13 @@
  *     POSTED ──► WAITING ──► OPEN ──► ENDED         POSTED: on its way to the loop's thread
  *                 ▲  ▲         │                    WAITING: for a connection with room
  *                 │  └─────────┤                    OPEN: a link has it
- *              PAUSED ◄────────┘                    PAUSED: before a retry. Every state may go to ENDED
+ *              PAUSED ◄────────┘                    PAUSED: before a retry
  *
- * Made and poked by any thread, everything else happens on the loop's. What threads want of a call are bits that wait in `wants`; one piece
- * of mail, which is the call's own, brings them. Two references: the handle's, and the loop's until the end; a third while mail is on its way.
+ * Every state may go to ENDED.
+ *
+ * Made and poked by any thread, everything else happens on the loop's. What threads want of a call
+ * are bits that wait in `wants`; one piece of mail, which is the call's own, brings them. Two
+ * references: the handle's, and the loop's until the end; a third while mail is on its way.
  */
 
 #include <stdatomic.h>
@@ -89,18 +92,23 @@ struct chasqui_call {
 
 /**
  * client_call_new() - read a request
- * Return: the handle's reference, with the loop's waiting for client_call_post(); NULL and *ret_error.
+ * Return: the handle's reference, with the loop's waiting for client_call_post(); NULL and
+ * *ret_error.
  */
 chasqui_call *client_call_new(chasqui_client *client, const chasqui_request *request,
                               const chasqui_handler *handler, chasqui_error *ret_error);
 
-/* Sends it to the loop's thread. Return: CHASQUI_OK; else no callback will come, and the loop's reference is given back. */
+/* Sends it to the loop's thread. Return: CHASQUI_OK; else no callback will come, and the loop's
+ * reference is given back. */
 int client_call_post(chasqui_call *call);
 
 void client_call_unref(chasqui_call *call);
 
 /* Any thread: CLIENT_WANTS_*. Whether it will be heard. */
 bool client_call_poke(chasqui_call *call, unsigned wants);
+
+/* Loop's thread: what waits in `wants`. The call's mail delivers it. */
+void client_call_on_mail(struct net_mail *mail);
 
 /* Under the context's lock: of the call whose watch this is. */
 void client_call_context_changed(struct list *watch);

@@ -114,7 +114,8 @@ static void set_again(chasqui_client *client)
     net_timer_arm(&client->loop, &client->again, first);
 }
 
-/* In the order they came; the one that finds no room holds up those behind it, which would not find any either. */
+/* In the order they came; the one that finds no room holds up those behind it, which would not find
+ * any either. */
 static void on_pump(struct net_task *task)
 {
     chasqui_client *client = container_of(task, chasqui_client, pump);
@@ -174,7 +175,8 @@ static nsec_t next_pause(struct client_endpoint *e, nsec_t now)
     return retry_decide(&settings, &e->failures, &question, &e->client->rng).delay_ns;
 }
 
-/* Those who wait have nowhere to go. Their retries are put behind, into no list that is walked here. */
+/* Those who wait have nowhere to go. Their retries are put behind, into no list that is walked
+ * here. */
 static void tell_waiting(chasqui_client *client, unsigned code, const char *why)
 {
     unsigned transient = code == MCP_UNAVAILABLE ? MCP_TRANSIENT : 0;

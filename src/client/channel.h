@@ -4,8 +4,9 @@
 /*
  * Channel: which endpoint a call goes to
  *
- * Calls wait in one line for all endpoints; the first in it goes to the endpoint with the fewest calls that has room. An endpoint
- * that cannot be connected to is left alone for a growing while; when no other gives hope, all who wait are told.
+ * Calls wait in one line for all endpoints; the first in it goes to the endpoint with the fewest
+ * calls that has room. An endpoint that cannot be connected to is left alone for a growing while;
+ * when no other gives hope, all who wait are told.
  */
 
 #include "client/link.h"
@@ -19,7 +20,8 @@ void client_channel_wake(chasqui_client *client);
 /* A connection to @e could be used. */
 void client_channel_connected(struct client_endpoint *e);
 
-/* A connection to @e could not be made. @code: MCP_UNAVAILABLE, or why the server does not want us, which more tries will not change. */
+/* A connection to @e could not be made. @code: MCP_UNAVAILABLE, or why the server does not want us,
+ * which more tries will not change. */
 void client_channel_failed(struct client_endpoint *e, unsigned code, const char *why);
 
 /* Whether an endpoint other than @e gives hope. */

@@ -185,7 +185,8 @@ static int loop_init(chasqui_client *client)
     return r;
 }
 
-/* No signal of the program is delivered there; SIGPIPE, which writing may raise, stays pending and harmless. */
+/* No signal of the program is delivered there; SIGPIPE, which writing may raise, stays pending and
+ * harmless. */
 static int start_thread(chasqui_client *client)
 {
     sigset_t all;

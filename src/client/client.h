@@ -4,8 +4,9 @@
 /*
  * The client and its thread
  *
- * Everything of a client but what is marked belongs to the thread that runs its loop. Others reach it by mail, through the gate: once that is
- * shut nothing is posted any more, so that nobody posts to a loop that is gone. The struct itself stays until the last call handle is given back.
+ * Everything of a client but what is marked belongs to the thread that runs its loop. Others reach
+ * it by mail, through the gate: once that is shut nothing is posted any more, so that nobody posts
+ * to a loop that is gone. The struct itself stays until the last call handle is given back.
  */
 
 #include <pthread.h>

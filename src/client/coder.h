@@ -4,8 +4,9 @@
 /*
  * Bodies on the wire
  *
- * Whoever uses the library has JSON; over MCP the bodies of Ollama's services travel in the client's codec, which src/codec
- * translates without loss. Other payloads are opaque. What comes out is valid until the next call: one coder for a loop.
+ * Whoever uses the library has JSON; over MCP the bodies of Ollama's services travel in the
+ * client's codec, which src/codec translates without loss. Other payloads are opaque. What comes
+ * out is valid until the next call: one coder for a loop.
  */
 
 #include "base/arena.h"
@@ -23,7 +24,8 @@ void client_coder_fini(struct client_coder *c);
 /**
  * client_coder_request() - a payload as it is sent
  * @service:    NULL: opaque
- * @ret_codec:  what it is in. JSON that no message can hold goes as JSON, for the other side to refuse in its own words
+ * @ret_codec:  what it is in. JSON that no message can hold goes as JSON, for the other side to
+ * refuse in its own words
  *
  * Return: 0; -ENOMEM.
  */
@@ -31,6 +33,7 @@ MUST_USE int client_coder_request(struct client_coder *c, const struct codec_ser
                                   struct str payload, struct str *ret_bytes,
                                   enum codec_id *ret_codec);
 
-/* A record, or a whole answer, as JSON. Return: 0; -EX_CODEC and the like it is not what it says; -ENOBUFS, -ENOMEM. */
+/* A record, or a whole answer, as JSON. Return: 0; -EX_CODEC and the like it is not what it says;
+ * -ENOBUFS, -ENOMEM. */
 MUST_USE int client_coder_record(struct client_coder *c, const struct codec_service *service,
                                  enum codec_id codec, struct str bytes, struct str *ret_json);

@@ -141,7 +141,8 @@ static chasqui_context *child_of(struct list *sibling)
     return container_of(sibling, chasqui_context, sibling);
 }
 
-/* The context behind @at when all under @root are walked through, parents first; NULL: that was the last. */
+/* The context behind @at when all under @root are walked through, parents first; NULL: that was the
+ * last. */
 static chasqui_context *walk(chasqui_context *root, chasqui_context *at)
 {
     if (!list_is_empty(&at->children))

@@ -4,8 +4,9 @@
 /*
  * Contexts, from the inside
  *
- * All contexts of one tree share a lock. A call is in the list of its context while it runs, so that it hears of what changes; it
- * is told by client_call_poke(), which only posts mail. Lock order: tree, then the client's gate.
+ * All contexts of one tree share a lock. A call is in the list of its context while it runs, so
+ * that it hears of what changes; it is told by client_call_poke(), which only posts mail. Lock
+ * order: tree, then the client's gate.
  */
 
 #include <chasqui/context.h>

@@ -4,8 +4,9 @@
 /*
  * Errors and replies, as the public API has them
  *
- * Inside, a failure is a small struct client_end that points at its text; it becomes a chasqui_error, which owns its text, where it leaves the
- * library. The numbers of codes, flags and origins are those of the wire.
+ * Inside, a failure is a small struct client_end that points at its text; it becomes a
+ * chasqui_error, which owns its text, where it leaves the library. The numbers of codes, flags and
+ * origins are those of the wire.
  */
 
 #include <chasqui/types.h>

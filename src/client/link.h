@@ -4,8 +4,9 @@
 /*
  * Links: how calls reach an endpoint
  *
- * One implementation a scheme: link_mcp.c over connections that carry many calls, link_http.c over the gateway's own HTTP client. A link tells
- * a call what comes with client_call_record() and client_call_tried(). Loop's thread only.
+ * One implementation a scheme: link_mcp.c over connections that carry many calls, link_http.c over
+ * the gateway's own HTTP client. A link tells a call what comes with client_call_record() and
+ * client_call_tried(). Loop's thread only.
  */
 
 #include "base/addr.h"

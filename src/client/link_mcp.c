@@ -11,8 +11,8 @@
  *     CONNECTING ──► GREETING ──HELLO_ACK──► READY ──GOAWAY──► GOING ──► freed
  *          └────────────┴───────────────────────┴───────────────^
  *
- * Calls are opened from GREETING on: the first ones ride behind HELLO. The pool keeps those without calls. A connection that is lost is GOING
- * until the loop gives its memory back.
+ * Calls are opened from GREETING on: the first ones ride behind HELLO. The pool keeps those without
+ * calls. A connection that is lost is GOING until the loop gives its memory back.
  */
 enum conn_state {
     CONN_CONNECTING,

@@ -4,7 +4,8 @@
 /*
  * Bodies of typed requests, as JSON
  *
- * Return of all: 0; -EINVAL a text that must be JSON is none, or what is needed is missing; -ENOBUFS, -ENOMEM.
+ * Return of all: 0; -EINVAL a text that must be JSON is none, or what is needed is missing;
+ * -ENOBUFS, -ENOMEM.
  */
 
 #include <chasqui/ollama.h>

@@ -69,7 +69,8 @@ static int take_member(struct json_reader *r, const struct member *m, void *into
     return json_skip(r, (struct str *)(void *)((char *)into + m->offset));
 }
 
-/* Reads the members of the object that comes next into @into; slices point into the reader's bytes. */
+/* Reads the members of the object that comes next into @into; slices point into the reader's bytes.
+ */
 static int read_object(struct json_reader *r, const struct member *table, void *into)
 {
     const struct member *tables[INSIDE_MAX] = {table};

@@ -4,7 +4,8 @@
 /*
  * Answers of the Ollama API, read into structs
  *
- * Only the members that a table names are looked at, the rest is passed over. Texts are appended to buffers of the caller's, decoded.
+ * Only the members that a table names are looked at, the rest is passed over. Texts are appended to
+ * buffers of the caller's, decoded.
  *
  * Return of all: 0; -EX_JSON_* it is no answer of this kind; -ENOBUFS, -ENOMEM.
  */

@@ -51,6 +51,7 @@ const char *client_options_read(const chasqui_options *options, struct client_op
 /* By name; NULL: there is none. */
 const struct client_class *client_options_class(const struct client_options *o, const char *name);
 
-/* Copies a struct that begins with its size, of an older or newer program. Return: 0; -EINVAL too short, or it wants what we do not know. */
+/* Copies a struct that begins with its size, of an older or newer program. Return: 0; -EINVAL too
+ * short, or it wants what we do not know. */
 MUST_USE int client_copy_sized(void *to, size_t to_size, const void *from, size_t size,
                                size_t size_min);

@@ -4,7 +4,8 @@
 /*
  * Services and endpoints: two names for one thing
  *
- * What MCP calls "ollama.chat" is POST /api/chat over HTTP. A name that begins with '/' is an endpoint.
+ * What MCP calls "ollama.chat" is POST /api/chat over HTTP. A name that begins with '/' is an
+ * endpoint.
  */
 
 #include "codec/codec.h"

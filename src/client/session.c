@@ -7,7 +7,8 @@
 #include "client/options.h"
 #include "mcp/session.h"
 
-/* The public face of mcp/session.h: the same functions, with types that can be promised. A public call is an mcp_call under another name. */
+/* The public face of mcp/session.h: the same functions, with types that can be promised. A public
+ * call is an mcp_call under another name. */
 
 #define PIECES_MAX 64
 

@@ -4,8 +4,8 @@
 /*
  * Streams by pull: a queue between the loop's thread and the reader's
  *
- * What lies in the queue has used credit of its call, which the reader gives back record by record; so the queue is as long as the option
- * stream_limit allows, whatever the reader does.
+ * What lies in the queue has used credit of its call, which the reader gives back record by record;
+ * so the queue is as long as the option stream_limit allows, whatever the reader does.
  */
 
 #include <chasqui/client.h>
