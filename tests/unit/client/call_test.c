@@ -384,6 +384,32 @@ static void closing_ends_every_call_once(void **state)
     chasqui_call_free(call);
 }
 
+static void on_done_start_again(void *user, const chasqui_reply *reply)
+{
+    struct own_thread *o = user;
+    chasqui_request request = ask("echo", "too late");
+    chasqui_handler handler = seen_handler(&o->seen);
+
+    o->started = chasqui_start(o->client, &request, &handler, NULL);
+    seen_on_done(&o->seen, reply);
+}
+
+static void no_call_begins_on_a_client_that_is_being_closed(void **state)
+{
+    struct fixture *f = *state;
+    struct own_thread o = {.seen = SEEN_INIT};
+    chasqui_request request = ask("hang", "");
+    const chasqui_handler handler = {
+        .size = sizeof(handler), .on_done = on_done_start_again, .user = &o};
+
+    assert_int_equal(chasqui_open(f->server.url, NULL, &o.client, NULL), CHASQUI_OK);
+    assert_int_equal(chasqui_start(o.client, &request, &handler, NULL), CHASQUI_OK);
+    wait_for(&f->server.n_hanging, 1);
+    chasqui_close(o.client);
+    assert_int_equal(o.seen.n_done, 1);
+    assert_int_equal(o.started, CHASQUI_UNAVAILABLE);
+}
+
 static int setup_few_calls(void **state)
 {
     const chasqui_options options = {.size = sizeof(options), .max_calls = 3};
@@ -448,6 +474,7 @@ int main(void)
         TEST(one_call_more_than_allowed_is_overload, setup_few_calls),
         TEST(calls_wait_for_a_place_at_the_server, setup_small_server),
         TEST(closing_ends_every_call_once, setup),
+        TEST(no_call_begins_on_a_client_that_is_being_closed, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

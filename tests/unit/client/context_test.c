@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "client/context.h"
 #include "fixture.h"
 
 static void a_deadline_is_inherited_and_only_shortened(void **state)
@@ -120,6 +121,22 @@ static void metadata_that_could_break_a_header_is_refused(void **state)
     assert_int_equal(chasqui_context_set_metadata(context, "more", ""), CHASQUI_INVALID_ARGUMENT);
     assert_int_equal(chasqui_context_set_metadata(context, "k0a", "again"), CHASQUI_OK);
     chasqui_context_unref(context);
+}
+
+static void a_pair_that_is_set_again_travels_once(void **state)
+{
+    chasqui_context *root = chasqui_context_new(NULL);
+    chasqui_context *child = chasqui_context_new(root);
+    struct client_inherited inherited;
+
+    (void)state;
+    assert_int_equal(chasqui_context_set_metadata(root, "k", "old"), CHASQUI_OK);
+    assert_int_equal(chasqui_context_set_metadata(root, "other", "o"), CHASQUI_OK);
+    assert_int_equal(chasqui_context_set_metadata(child, "k", "new"), CHASQUI_OK);
+    assert_int_equal(client_context_inherit(child, &inherited), 0);
+    assert_int_equal(inherited.n_pairs, 2);
+    chasqui_context_unref(root);
+    chasqui_context_unref(child);
 }
 
 /*
@@ -247,6 +264,7 @@ int main(void)
         cmocka_unit_test(a_chain_of_any_length_is_freed_by_its_last_member),
         cmocka_unit_test(what_is_no_traceparent_is_refused),
         cmocka_unit_test(metadata_that_could_break_a_header_is_refused),
+        cmocka_unit_test(a_pair_that_is_set_again_travels_once),
         TEST(a_call_has_the_earliest_deadline_of_all),
         TEST(time_taken_away_ends_calls_that_are_on_their_way),
         TEST(cancelling_a_context_ends_all_its_calls),

@@ -82,6 +82,7 @@ static void a_slow_reader_holds_the_server_back(void **state)
     assert_true(wait_until_still(&f->server) > held);
     chasqui_stream_free(stream);
     wait_for(&f->server.n_cancels, 1);
+    assert_int_equal(atomic_load(&f->server.last_cancel), MCP_CANCEL_APPLICATION);
 }
 
 static void a_cancelled_stream_says_so_behind_the_records_it_has(void **state)
