@@ -73,7 +73,7 @@ shape: ## the fifteen longest functions and files: a list to read, not a gate
 	@tools/shape
 
 install: build/chasqui ## PREFIX, DESTDIR
-	@tools/install "$(DESTDIR)$(PREFIX)"
+	@tools/install "$(PREFIX)" "$(DESTDIR)"
 
 clean: ## remove what the verbs built
 	rm -rf build build-asan build-tsan
