@@ -38,6 +38,17 @@ void wire_fini(struct wire *w)
     buf_fini(&w->tail);
 }
 
+/* Tells the session what the socket has taken since it was told last: its clock of stalls follows that, not what was handed over. */
+static void settle(struct wire *w)
+{
+    size_t unsent = net_stream_unsent(&w->stream);
+    size_t n = w->given > unsent ? w->given - unsent : 0;
+
+    w->given -= n;
+    if (n > 0)
+        mcp_session_sent(&w->session, n, time_now());
+}
+
 /* What the session is now decides what becomes of the connection. */
 static void follow(struct wire *w)
 {
@@ -50,7 +61,8 @@ static void follow(struct wire *w)
         return;
     }
     if (mcp_session_has_output(&w->session)) {
-        net_defer(w->loop, &w->pump);
+        if (net_stream_unsent(&w->stream) == 0) /* else on_room comes */
+            net_defer(w->loop, &w->pump);
     } else if (state == MCP_STATE_FLUSH && !w->is_shut && net_stream_unsent(&w->stream) == 0) {
         w->is_shut = true;
         net_stream_shutdown(&w->stream);
@@ -63,26 +75,29 @@ void wire_wake(struct wire *w)
     net_defer(w->loop, &w->pump);
 }
 
-/* Asks for output only while the socket takes it, so that the session chooses what goes next as late as possible. */
+/*
+ * Asks for output only while the socket takes it, so that the session chooses what goes next as
+ * late as possible.
+ */
 static void on_pump(struct net_task *task)
 {
     struct wire *w = container_of(task, struct wire, pump);
     struct str pieces[OUTPUT_PIECES];
     nsec_t now = time_now();
 
+    settle(w);
     while (!w->stream.is_closing && !w->is_connecting && net_stream_unsent(&w->stream) == 0) {
         int n = mcp_session_output(&w->session, pieces, OUTPUT_PIECES, now);
-        size_t len = 0;
 
         if (n <= 0)
             break;
         for (int i = 0; i < n; i++)
-            len += pieces[i].len;
+            w->given += pieces[i].len;
         if (net_stream_write(&w->stream, pieces, (size_t)n) < 0) {
             wire_close(w);
             return;
         }
-        mcp_session_sent(&w->session, len, now);
+        settle(w);
     }
     follow(w);
 }
@@ -95,6 +110,8 @@ static void on_timer(struct net_timer *timer)
         w->ops->on_failed(w, -ETIMEDOUT);
         return;
     }
+    if (!w->stream.is_closing)
+        settle(w);
     mcp_session_tick(&w->session, time_now());
     follow(w);
 }
@@ -173,8 +190,12 @@ static int init(struct wire *w, const struct wire_setup *setup, enum mcp_role ro
 {
     int r;
 
-    *w = (struct wire){.loop = setup->loop, .ops = setup->ops, .tail = BUF_INIT(TAIL_MAX), .pump = {.run = on_pump}};
-    r = mcp_session_init(&w->session, role, setup->settings, setup->session_ops, setup->pool, time_now());
+    *w = (struct wire){.loop = setup->loop,
+                       .ops = setup->ops,
+                       .tail = BUF_INIT(TAIL_MAX),
+                       .pump = {.run = on_pump}};
+    r = mcp_session_init(&w->session, role, setup->settings, setup->session_ops, setup->pool,
+                         time_now());
     if (r < 0)
         return r;
     r = net_timer_init(w->loop, &w->timer, on_timer);
@@ -203,7 +224,8 @@ int wire_accept(struct wire *w, const struct wire_setup *setup, struct net_liste
     return r;
 }
 
-int wire_connect(struct wire *w, const struct wire_setup *setup, const struct addr *to, nsec_t timeout)
+int wire_connect(struct wire *w, const struct wire_setup *setup, const struct addr *to,
+                 nsec_t timeout)
 {
     int r = init(w, setup, MCP_CLIENT);
 
