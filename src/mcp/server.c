@@ -237,13 +237,18 @@ static void take_rest(struct mcp_session *s, struct mcp_call *call, const struct
         mcp_server_start(s, call);
 }
 
-/* Fragments that were under way when we ended their call. */
+/*
+ * Fragments that were under way when we ended their call. Each counts as one of the least size: what
+ * is shorter could go on for ever.
+ */
 static void take_late(struct mcp_session *s, const struct mcp_frame *f)
 {
     bool is_known = s->has_newest && !mcp_seq_is_newer(f->seq, s->newest);
+    size_t least = s->settings->fragment_min;
+    size_t cost = f->payload.len > least ? f->payload.len : least;
 
-    if (is_known && f->payload.len <= s->late_bytes)
-        s->late_bytes -= f->payload.len;
+    if (is_known && cost <= s->late_bytes)
+        s->late_bytes -= cost;
     else
         mcp_session_stray(s, f->seq);
 }
