@@ -2,8 +2,8 @@
 /*
  * Asynchronous calls in an event loop that is yours
  *
- * The client has no thread: its descriptor is one of those the loop waits for, its time one of the loop's. All completions run
- * inside chasqui_process().
+ * The client has no thread: its descriptor is one of those the loop waits for, its time one of the
+ * loop's. All completions run inside chasqui_process().
  *
  *     ./epoll mcp://127.0.0.1:11436 100
  */

@@ -2,8 +2,9 @@
 /*
  * Two requests on one connection, answered in the order they are done
  *
- * The session without I/O, between a client and a server that are both in this program: what would go over a socket is handed
- * over, and printed. Each call has a SeqID of its own; the server answers the second one first.
+ * The session without I/O, between a client and a server that are both in this program: what would
+ * go over a socket is handed over, and printed. Each call has a SeqID of its own; the server
+ * answers the second one first.
  */
 #include <inttypes.h>
 #include <stdio.h>

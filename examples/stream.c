@@ -2,7 +2,8 @@
 /*
  * A stream, record by record
  *
- * Records are taken when there is time for them; until then the server is held back. A context gives the whole thing ten seconds.
+ * Records are taken when there is time for them; until then the server is held back. A context
+ * gives the whole thing ten seconds.
  *
  *     ./stream mcp://127.0.0.1:11436 sim:latest "Tell me about the Inca road"
  */
@@ -41,7 +42,10 @@ int main(int argc, char **argv)
     }
     if (chasqui_open(argv[1], NULL, &client, NULL) != CHASQUI_OK)
         return 1;
-    /* A prompt with quotes would need escaping: chasqui_generate() does that. Here it is about records. */
+    /*
+     * A prompt with quotes would need escaping: chasqui_generate() does that. Here it is about
+     * records.
+     */
     snprintf(body, sizeof(body),
              "{\"model\":\"%s\",\"prompt\":\"%s\",\"options\":{\"num_predict\":5}}", argv[2],
              argv[3]);

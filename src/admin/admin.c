@@ -74,8 +74,9 @@ static enum reason admit(struct http_conn *c, const struct h1_head *head, const 
         return REASON_forbidden;
     if (!page->needs_admin || g->keys.n_keys == 0)
         return REASON_none;
-    key = str_eq_nocase(str_head(bearer, 7), STR("bearer ")) ? keys_find(&g->keys, str_trim(str_from(bearer, 7)))
-                                                           : keys_find(&g->keys, h1_field_get(head, STR("x-api-key")));
+    key = str_eq_nocase(str_head(bearer, 7), STR("bearer "))
+              ? keys_find(&g->keys, str_trim(str_from(bearer, 7)))
+              : keys_find(&g->keys, h1_field_get(head, STR("x-api-key")));
     if (key == NULL)
         return REASON_unauthorized;
     return (key->scopes & KEY_ADMIN) != 0 ? REASON_none : REASON_forbidden;
@@ -108,7 +109,8 @@ static void on_request(struct http_conn *c)
     struct buf body = BUF_INIT(16 * 1024 * 1024);
     char fields[128];
     int status = 200;
-    int n = snprintf(fields, sizeof(fields), "Content-Type: %s\r\nCache-Control: no-store\r\n", page->type);
+    int n = snprintf(fields, sizeof(fields), "Content-Type: %s\r\nCache-Control: no-store\r\n",
+                     page->type);
 
     if (page->print(gateway_of(c), &body, &status) < 0)
         (void)refuse(c, REASON_overload);
@@ -124,7 +126,8 @@ static void on_gone(struct http_conn *c)
 
 static void on_reject(struct http_conn *c, int status, const char *text)
 {
-    const struct api_error error = {.reason = REASON_bad_request, .status = status, .text = str_of(text)};
+    const struct api_error error = {
+        .reason = REASON_bad_request, .status = status, .text = str_of(text)};
 
     answer_error(c, &error);
 }

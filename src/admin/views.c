@@ -28,7 +28,8 @@ int view_readyz(struct gateway *g, struct buf *out, int *ret_status)
 
 static const char *state_name(const struct desk_node *node)
 {
-    static const char *const names[] = {[NODE_UNKNOWN] = "unknown", [NODE_UP] = "up", [NODE_DOWN] = "down"};
+    static const char *const names[] = {
+        [NODE_UNKNOWN] = "unknown", [NODE_UP] = "up", [NODE_DOWN] = "down"};
 
     return node->state == NODE_UP && node->is_ejected ? "ejected" : names[node->state];
 }
@@ -60,7 +61,8 @@ static void print_node(struct gateway *g, uint16_t index, struct json_writer *w)
     char url[900];
 
     desk_look(&g->desk, index, &node_text);
-    (void)snprintf(url, sizeof(url), "%.15s://%.279s%.255s", node->url.scheme, addr_print(&node->url.addr, addr), node->url.path);
+    (void)snprintf(url, sizeof(url), "%.15s://%.279s%.255s", node->url.scheme,
+                   addr_print(&node->url.addr, addr), node->url.path);
     json_begin_object(w);
     json_key(w, "name");
     json_str(w, node->name);
@@ -155,10 +157,12 @@ static uint64_t n_models(const struct desk_node *node)
 
 static int print_nodes(struct gateway *g, struct buf *out)
 {
-    int r = print_family(g, out, "chasqui_node_up", "Whether the node answers probes (1) or not (0).", is_up);
+    int r = print_family(g, out, "chasqui_node_up",
+                         "Whether the node answers probes (1) or not (0).", is_up);
 
     if (r == 0)
-        r = print_family(g, out, "chasqui_node_ejected", "Whether the node is left alone for a while after failures.", is_out);
+        r = print_family(g, out, "chasqui_node_ejected",
+                         "Whether the node is left alone for a while after failures.", is_out);
     if (r == 0)
         r = print_family(g, out, "chasqui_node_in_flight", "Attempts on the node now.", in_flight);
     if (r == 0)
@@ -168,15 +172,16 @@ static int print_nodes(struct gateway *g, struct buf *out)
 
 static int print_process(struct gateway *g, struct buf *out)
 {
-    return buf_printf(out,
-                      "# HELP chasqui_held_body_bytes Memory of request bodies kept for a retry\n"
-                      "# TYPE chasqui_held_body_bytes gauge\nchasqui_held_body_bytes %llu\n"
-                      "# HELP chasqui_log_dropped_total Log lines dropped because nobody took them in time\n"
-                      "# TYPE chasqui_log_dropped_total counter\nchasqui_log_dropped_total %llu\n"
-                      "# HELP chasqui_build_info The version that runs\n"
-                      "# TYPE chasqui_build_info gauge\nchasqui_build_info{version=\"%s\"} 1\n",
-                      (unsigned long long)atomic_load_explicit(&g->bodies_bytes, memory_order_relaxed),
-                      (unsigned long long)log_n_dropped(), CHASQUI_VERSION);
+    return buf_printf(
+        out,
+        "# HELP chasqui_held_body_bytes Memory of request bodies kept for a retry\n"
+        "# TYPE chasqui_held_body_bytes gauge\nchasqui_held_body_bytes %llu\n"
+        "# HELP chasqui_log_dropped_total Log lines dropped because nobody took them in time\n"
+        "# TYPE chasqui_log_dropped_total counter\nchasqui_log_dropped_total %llu\n"
+        "# HELP chasqui_build_info The version that runs\n"
+        "# TYPE chasqui_build_info gauge\nchasqui_build_info{version=\"%s\"} 1\n",
+        (unsigned long long)atomic_load_explicit(&g->bodies_bytes, memory_order_relaxed),
+        (unsigned long long)log_n_dropped(), CHASQUI_VERSION);
 }
 
 int view_metrics(struct gateway *g, struct buf *out, int *ret_status)

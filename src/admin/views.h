@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What the pages of the admin listener say. Each appends its body and may change the status from 200. Return: 0, -ENOBUFS, -ENOMEM. */
+/*
+ * What the pages of the admin listener say. Each appends its body and may change the status from
+ * 200. Return: 0, -ENOBUFS, -ENOMEM.
+ */
 
 #include "base/buf.h"
 

@@ -421,8 +421,8 @@ static const struct field *find_counter(enum place where, struct str name)
 }
 
 /*
- * The last one of its name counts: the node writes its counters at the end. Inside a text the quotes would be escaped, so the name with
- * plain quotes around it can only be a key.
+ * The last one of its name counts: the node writes its counters at the end. Inside a text the
+ * quotes would be escaped, so the name with plain quotes around it can only be a key.
  */
 void api_answer_end_bytes(struct api_answer *a)
 {
@@ -432,7 +432,8 @@ void api_answer_end_bytes(struct api_answer *a)
     tail = str_from(tail, str_find(tail, '"') + 1);
     while (tail.len > 0) {
         size_t len = str_find(tail, '"');
-        const struct field *field = len < tail.len ? find_counter(where, str_head(tail, len)) : NULL;
+        const struct field *field =
+            len < tail.len ? find_counter(where, str_head(tail, len)) : NULL;
         uint64_t value;
 
         tail = str_from(tail, len + 1);

@@ -165,7 +165,10 @@ int api_put_no_model_text(struct buf *out, const struct api_route *route, struct
     return rc;
 }
 
-/* Goes to the value of the member @name of the object that was just entered. Return: 0 and *ret is its first token; -EX_JSON_*. */
+/*
+ * Goes to the value of the member @name of the object that was just entered. Return: 0 and *ret is
+ * its first token; -EX_JSON_*.
+ */
 static int find_member(struct json_reader *r, struct str name, struct json_token *ret)
 {
     int rc;

@@ -14,7 +14,8 @@
 
 struct element {
     struct str raw;
-    struct api_model model; /* the name is empty when there is none, or one longer than any valid name */
+    /* the name is empty when there is none, or one longer than any valid name */
+    struct api_model model;
     char space[MODEL_KEY_MAX];
 };
 

@@ -4,7 +4,8 @@
 /*
  * Routes
  *
- * What a path means, by table: whose API it belongs to, which methods it has, and how it is answered. Pure.
+ * What a path means, by table: whose API it belongs to, which methods it has, and how it is
+ * answered. Pure.
  */
 
 #include "base/str.h"
@@ -17,7 +18,7 @@ enum api_family {
 };
 
 enum api_route_id {
-    ROUTE_ROOT,       /* / */
+    ROUTE_ROOT, /* / */
     ROUTE_VERSION,
     ROUTE_TAGS,
     ROUTE_PS,
@@ -44,8 +45,8 @@ enum api_work {
 
 struct api_route {
     enum api_route_id id;
-    struct str path;      /* also its label in metrics and logs */
-    unsigned methods;     /* of enum h1_method */
+    struct str path;  /* also its label in metrics and logs */
+    unsigned methods; /* of enum h1_method */
     enum api_family family;
     enum api_work work;
     bool streams_by_default; /* without "stream" in the body */
@@ -55,19 +56,24 @@ const struct api_route *api_route_get(enum api_route_id id);
 
 enum {
     API_ROUTE_NOT_FOUND = 1,
-    API_ROUTE_REDIRECT = 2,   /* the path with one trailing slash less is a route: answer 301 (GET) or 307, as Ollama does */
+    /* the path with one trailing slash less is a route: answer 301 (GET) or 307, as Ollama does */
+    API_ROUTE_REDIRECT = 2,
 };
 
 /**
  * api_route_find() - the route of a path, exactly as spelled
  *
- * Case, "//", "%2e" and the like do not match anything, so no spelling reaches a route around a rule for it.
+ * Case, "//", "%2e" and the like do not match anything, so no spelling reaches a route around a
+ * rule for it.
  *
  * Return: 0 and *ret_route; API_ROUTE_REDIRECT and *ret_route; API_ROUTE_NOT_FOUND.
  */
 MUST_USE int api_route_find(struct str path, const struct api_route **ret_route);
 
-/* The family whose error shape fits a path that may not be a route: /v1/messages, /v1/..., else Ollama's. */
+/*
+ * The family whose error shape fits a path that may not be a route: /v1/messages, /v1/..., else
+ * Ollama's.
+ */
 enum api_family api_family_of_path(struct str path);
 
 /* "GET, HEAD" for the Allow field; written to @out. Return: @out. */

@@ -139,7 +139,10 @@ static int take_scheme(struct str *text, struct url *ret, uint16_t *ret_port)
     return -EPROTONOSUPPORT;
 }
 
-/* OLLAMA_HOST is a server's bind address as well; as a destination "all addresses" means this machine. */
+/*
+ * OLLAMA_HOST is a server's bind address as well; as a destination "all addresses" means this
+ * machine.
+ */
 static void bind_to_destination(struct addr *a)
 {
     if (a->host[0] == '\0' || strcmp(a->host, "0.0.0.0") == 0)

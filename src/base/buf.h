@@ -4,7 +4,8 @@
 /*
  * Growing byte buffer
  *
- * Owns its bytes, grows by doubling, and never beyond the maximum given at init. A failed put changes nothing.
+ * Owns its bytes, grows by doubling, and never beyond the maximum given at init. A failed put
+ * changes nothing.
  */
 
 #include <stdarg.h>
@@ -12,7 +13,7 @@
 #include "base/str.h"
 
 struct buf {
-    char *data;  /* len bytes in use, cap available; NULL while cap is 0 */
+    char *data; /* len bytes in use, cap available; NULL while cap is 0 */
     size_t len;
     size_t cap;
     size_t max;
@@ -36,7 +37,10 @@ static inline struct str buf_str(const struct buf *b)
 /* Makes room for @n more bytes. Return: 0, -ENOBUFS beyond the maximum, -ENOMEM. */
 MUST_USE int buf_reserve(struct buf *b, size_t n);
 
-/* Appends; @bytes must not lie in @b itself. buf_printf() needs room for one byte more than it adds. Return: as buf_reserve(). */
+/*
+ * Appends; @bytes must not lie in @b itself. buf_printf() needs room for one byte more than it
+ * adds. Return: as buf_reserve().
+ */
 MUST_USE int buf_put(struct buf *b, struct str bytes);
 MUST_USE int buf_put_char(struct buf *b, char c);
 MUST_USE int buf_printf(struct buf *b, const char *format, ...) PRINTF(2, 3);

@@ -4,8 +4,8 @@
 /*
  * Hashing
  *
- * SipHash-1-3 (Aumasson, Bernstein 2012; the variant of the Linux kernel's and Rust's maps) with a key that is
- * drawn at start, so that peers cannot choose names that collide.
+ * SipHash-1-3 (Aumasson, Bernstein 2012; the variant of the Linux kernel's and Rust's maps) with a
+ * key that is drawn at start, so that peers cannot choose names that collide.
  */
 
 #include "base/str.h"

@@ -4,8 +4,8 @@
 /*
  * Pseudo-random numbers
  *
- * SplitMix64 (Steele, Lea, Flood 2014): one word of state, a seed gives the same sequence for ever. For jitter,
- * sampling and simulated text; never for secrets.
+ * SplitMix64 (Steele, Lea, Flood 2014): one word of state, a seed gives the same sequence for ever.
+ * For jitter, sampling and simulated text; never for secrets.
  */
 
 #include <stdint.h>

@@ -4,8 +4,8 @@
 /*
  * Slices
  *
- * A struct str points at bytes that somebody else owns; it never owns, and is not NUL-terminated. An empty
- * slice may have any pointer, also NULL.
+ * A struct str points at bytes that somebody else owns; it never owns, and is not NUL-terminated.
+ * An empty slice may have any pointer, also NULL.
  */
 
 #include <stdbool.h>
@@ -21,10 +21,13 @@ struct str {
 };
 
 #define STR(literal) ((struct str){.s = (literal), .len = sizeof(literal) - 1})
-#define STR_INIT(literal) {.s = (literal), .len = sizeof(literal) - 1} /* in static tables */
-#define STR_NULL     ((struct str){0})
-#define STR_FMT      "%.*s"
-#define STR_ARG(x)   (int)(x).len, (x).s
+#define STR_INIT(literal) \
+    { \
+        .s = (literal), .len = sizeof(literal) - 1 \
+    } /* in static tables */
+#define STR_NULL   ((struct str){0})
+#define STR_FMT    "%.*s"
+#define STR_ARG(x) (int)(x).len, (x).s
 
 static inline struct str str_of(const char *cstr)
 {

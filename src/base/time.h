@@ -4,7 +4,8 @@
 /*
  * Time
  *
- * A moment or a duration is nsec_t, nanoseconds. Pure modules take `now` as an argument; only shells read a clock.
+ * A moment or a duration is nsec_t, nanoseconds. Pure modules take `now` as an argument; only
+ * shells read a clock.
  */
 
 #include <stdint.h>

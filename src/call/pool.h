@@ -4,8 +4,9 @@
 /*
  * Pool bookkeeping
  *
- * Which connections to one peer are idle, and for how long. The newest is used first, so that the surplus grows old and expires. Pure: members are
- * intrusive, time is an argument, opening and closing are the owner's. Not thread-safe.
+ * Which connections to one peer are idle, and for how long. The newest is used first, so that the
+ * surplus grows old and expires. Pure: members are intrusive, time is an argument, opening and
+ * closing are the owner's. Not thread-safe.
  */
 
 #include <stdbool.h>
@@ -22,11 +23,11 @@ struct pool_member {
 };
 
 struct pool {
-    struct list idle;        /* newest first */
+    struct list idle; /* newest first */
     uint32_t n_idle;
     uint32_t n_busy;
     uint32_t max_idle;
-    nsec_t idle_timeout_ns;  /* NSEC_NEVER: none */
+    nsec_t idle_timeout_ns; /* NSEC_NEVER: none */
 };
 
 enum {
@@ -41,7 +42,9 @@ void pool_join(struct pool *p, struct pool_member *m);
 /* The newest idle member, now busy; NULL: open one. */
 struct pool_member *pool_take(struct pool *p);
 
-/* A busy member has become idle. Return: 0; POOL_FULL it is still busy: pool_leave() and close it. */
+/*
+ * A busy member has become idle. Return: 0; POOL_FULL it is still busy: pool_leave() and close it.
+ */
 MUST_USE int pool_put(struct pool *p, struct pool_member *m, nsec_t now);
 
 /* The member is closed. */

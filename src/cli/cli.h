@@ -4,7 +4,8 @@
 /*
  * Commands
  *
- * One file per command; main.c has the table. A command gets the arguments behind its name (argv[0] is the name) and returns the exit code.
+ * One file per command; main.c has the table. A command gets the arguments behind its name (argv[0]
+ * is the name) and returns the exit code.
  */
 
 enum {

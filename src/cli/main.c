@@ -25,8 +25,9 @@ static const struct command {
 
 static void print_help(FILE *out)
 {
-    (void)fprintf(out, "chasqui carries messages between applications and a fleet of Ollama nodes.\n\n"
-                       "Usage: chasqui COMMAND [OPTION]...\n\nCommands:\n");
+    (void)fprintf(out,
+                  "chasqui carries messages between applications and a fleet of Ollama nodes.\n\n"
+                  "Usage: chasqui COMMAND [OPTION]...\n\nCommands:\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
         (void)fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].text);
     (void)fprintf(out, "\n`chasqui COMMAND --help` tells the options of a command.\n");

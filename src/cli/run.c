@@ -154,8 +154,9 @@ static void print_timings(const chasqui_answer *a)
 
 static int fail(const struct page *page, const chasqui_answer *answer)
 {
+    /* the cancelled call is no news */
     if (page->c->output_error != 0)
-        return EXIT_FAILED; /* the cancelled call is no news */
+        return EXIT_FAILED;
     return cli_fail(page->c, page->last != 0 ? "the answer is not complete: " : NULL,
                     &answer->error);
 }

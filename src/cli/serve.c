@@ -26,22 +26,46 @@ static const struct setting_choice levels[] = {
 };
 
 static const struct setting_choice formats[] = {
-    {"auto", LOG_AUTO}, {"human", LOG_HUMAN}, {"json", LOG_JSON}, {NULL, 0},
+    {"auto", LOG_AUTO},
+    {"human", LOG_HUMAN},
+    {"json", LOG_JSON},
+    {NULL, 0},
 };
 
 static const struct setting serve_rows[] = {
-    {.type = SETTING_STRING, .offset = offsetof(struct serve_settings, config), .flag = "--config", .arg = "FILE",
+    {.type = SETTING_STRING,
+     .offset = offsetof(struct serve_settings, config),
+     .flag = "--config",
+     .arg = "FILE",
      .text = "Configuration file (YAML)"},
-    {.type = SETTING_BOOL, .offset = offsetof(struct serve_settings, print_config), .flag = "--print-config",
+    {.type = SETTING_BOOL,
+     .offset = offsetof(struct serve_settings, print_config),
+     .flag = "--print-config",
      .text = "Print the effective configuration with the origin of each value, and end"},
-    {.type = SETTING_BOOL, .offset = offsetof(struct serve_settings, print_reference), .flag = "--print-reference",
+    {.type = SETTING_BOOL,
+     .offset = offsetof(struct serve_settings, print_reference),
+     .flag = "--print-reference",
      .text = "Print the tables of all settings in Markdown, and end"},
-    {.type = SETTING_BOOL, .offset = offsetof(struct serve_settings, help), .flag = "--help", .text = "Print this help"},
-    {.key = "log.level", .type = SETTING_ENUM, .offset = offsetof(struct serve_settings, log_level), .def = "info",
-     .choices = levels, .text = "The least important events that are logged"},
-    {.key = "log.format", .type = SETTING_ENUM, .offset = offsetof(struct serve_settings, log_format), .def = "auto",
-     .choices = formats, .text = "For people or for programs; auto: by whether a terminal reads it"},
-    {.key = "log.access", .type = SETTING_STRING, .offset = offsetof(struct serve_settings, access), .def = "stdout",
+    {.type = SETTING_BOOL,
+     .offset = offsetof(struct serve_settings, help),
+     .flag = "--help",
+     .text = "Print this help"},
+    {.key = "log.level",
+     .type = SETTING_ENUM,
+     .offset = offsetof(struct serve_settings, log_level),
+     .def = "info",
+     .choices = levels,
+     .text = "The least important events that are logged"},
+    {.key = "log.format",
+     .type = SETTING_ENUM,
+     .offset = offsetof(struct serve_settings, log_format),
+     .def = "auto",
+     .choices = formats,
+     .text = "For people or for programs; auto: by whether a terminal reads it"},
+    {.key = "log.access",
+     .type = SETTING_STRING,
+     .offset = offsetof(struct serve_settings, access),
+     .def = "stdout",
      .text = "Where one line per request goes: stdout, off, or a file"},
 };
 
@@ -57,10 +81,12 @@ struct serve {
 
 static int join_rooms(struct serve *s)
 {
-    s->rooms[0] = (struct settings_room){"command and log", serve_rows, ARRAY_LEN(serve_rows), &s->own};
+    s->rooms[0] =
+        (struct settings_room){"command and log", serve_rows, ARRAY_LEN(serve_rows), &s->own};
     s->rooms[1] = (struct settings_room){"gateway", gateway_rows, N_GATEWAY_ROWS, &s->gateway};
     s->rooms[2] = (struct settings_room){"nodes", fleet_rows, N_FLEET_ROWS, &s->fleet};
-    s->rooms[3] = (struct settings_room){"connections to nodes", upstream_rows, N_UPSTREAM_ROWS, &s->upstream};
+    s->rooms[3] = (struct settings_room){"connections to nodes", upstream_rows, N_UPSTREAM_ROWS,
+                                         &s->upstream};
     return settings_init(&s->settings, s->rooms, ARRAY_LEN(s->rooms));
 }
 
@@ -105,7 +131,8 @@ static int print(const struct serve *s, int (*make)(const struct settings *, str
 
 static int print_help(const struct serve *s)
 {
-    (void)printf("Usage: chasqui serve [OPTION]...\n\nRuns the gateway: clients speak the Ollama or OpenAI API to it, it carries each "
+    (void)printf("Usage: chasqui serve [OPTION]...\n\nRuns the gateway: clients speak the Ollama "
+                 "or OpenAI API to it, it carries each "
                  "request to the right node.\n");
     return print(s, settings_help);
 }
@@ -122,7 +149,8 @@ static int run(const struct serve *s)
     int code;
 
     if (r < 0) {
-        (void)fprintf(stderr, "chasqui: cannot open the access log %s: %s\n", s->own.access, strerrordesc_np(-r));
+        (void)fprintf(stderr, "chasqui: cannot open the access log %s: %s\n", s->own.access,
+                      strerrordesc_np(-r));
         return EXIT_FAILED;
     }
     code = gateway_run(&s->gateway, &s->upstream, &s->fleet, &admin_ops);

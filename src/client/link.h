@@ -31,8 +31,8 @@ struct client_link_ops {
     void (*take)(chasqui_call *call, uint32_t cost);
     /* Whether calls that wait may hope for it: it is connected, or being connected. */
     bool (*is_hopeful)(const struct client_endpoint *e);
-    void (*close)(
-        struct client_endpoint *e); /* no call is open; memory may go when the loop has run out */
+    /* no call is open; memory may go when the loop has run out */
+    void (*close)(struct client_endpoint *e);
 };
 
 extern const struct client_link_ops client_link_mcp;

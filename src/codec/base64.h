@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Base64 (RFC 4648 section 4), with padding, in its one canonical form: what is decoded is encoded to the same text again. */
+/*
+ * Base64 (RFC 4648 section 4), with padding, in its one canonical form: what is decoded is encoded
+ * to the same text again.
+ */
 
 #include "base/str.h"
 

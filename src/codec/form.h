@@ -13,8 +13,8 @@ struct form_slot;
 
 struct form {
     size_t size; /* of a value in its struct */
-    unsigned
-        bare; /* kinds of JSON value that a text may be, for which it is written without quotes */
+    /* kinds of JSON value that a text may be, for which it is written without quotes */
+    unsigned bare;
     bool is_one_text; /* many values: one is written as it is, not as a list of one */
 
     /* Return: 0; PROTO_NOT_HELD; -EX_JSON_*, -ENOBUFS, -ENOMEM. */
@@ -36,5 +36,7 @@ struct form_slot form_of(const ProtobufCMessageDescriptor *desc,
 /* Whether a message is written as the list that is its only field. */
 bool form_is_list(const ProtobufCMessageDescriptor *desc);
 
-/* @text with U+FFFD where it is not UTF-8; @text itself when it is. Return: 0; -ENOBUFS, -ENOMEM. */
+/*
+ * @text with U+FFFD where it is not UTF-8; @text itself when it is. Return: 0; -ENOBUFS, -ENOMEM.
+ */
 MUST_USE int form_clean(struct proto *p, struct str text, struct str *ret_text);

@@ -25,7 +25,10 @@ int number_parse_i64(struct str text, int64_t *ret_value)
     return 0;
 }
 
-/* The decimal point is the locale's in libc; "C" is static in glibc, so that this allocates nothing. */
+/*
+ * The decimal point is the locale's in libc; "C" is static in glibc, so that this allocates
+ * nothing.
+ */
 static locale_t enter_c_locale(locale_t *ret_c)
 {
     *ret_c = newlocale(LC_ALL_MASK, "C", (locale_t)0);

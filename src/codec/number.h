@@ -4,15 +4,19 @@
 /*
  * Numbers as JSON text
  *
- * A number is taken only when it can be given back: integers in the same digits, others with the same value. Printing takes the fewest
- * digits that read as the same value. Independent of the locale.
+ * A number is taken only when it can be given back: integers in the same digits, others with the
+ * same value. Printing takes the fewest digits that read as the same value. Independent of the
+ * locale.
  */
 
 #include "base/str.h"
 
 #define NUMBER_TEXT_MAX 40
 
-/* @text is a JSON number. Return: 0; -EINVAL not an integer, or spelled in another way than we would; -ERANGE. */
+/*
+ * @text is a JSON number. Return: 0; -EINVAL not an integer, or spelled in another way than we
+ * would; -ERANGE.
+ */
 MUST_USE int number_parse_i64(struct str text, int64_t *ret_value);
 
 /* The same for any number. Return: 0; -EINVAL would not be given back; -ERANGE. */

@@ -70,7 +70,9 @@ static int scratch_begin(struct proto *p, struct arena *scratch, struct arena *r
     return 0;
 }
 
-/* Empties the arena. What fitted into the chunk that was there needs no heap the next time either. */
+/*
+ * Empties the arena. What fitted into the chunk that was there needs no heap the next time either.
+ */
 static void scratch_end(struct proto *p, const struct arena *mark)
 {
     if (p->arena->chunks == mark->chunks)

@@ -4,9 +4,10 @@
 /*
  * The Protobuf codec, inside the room
  *
- * protobuf-c's descriptors are the table that drives both directions: a field's name is its JSON member, its type says how the value
- * looks, its offset where it lies. form.c says how one value looks in JSON, read.c and print.c walk messages, this file
- * begins and ends a conversion. All memory is the scratch arena's.
+ * protobuf-c's descriptors are the table that drives both directions: a field's name is its JSON
+ * member, its type says how the value looks, its offset where it lies. form.c says how one value
+ * looks in JSON, read.c and print.c walk messages, this file begins and ends a conversion. All
+ * memory is the scratch arena's.
  */
 
 #include <protobuf-c/protobuf-c.h>
@@ -69,7 +70,10 @@ static inline bool proto_is_extra(const ProtobufCFieldDescriptor *field)
     return field->id == PROTO_EXTRA_ID;
 }
 
-/* The address of a field in its message: the value, the pointer to a message, or to the first of many. */
+/*
+ * The address of a field in its message: the value, the pointer to a message, or to the first of
+ * many.
+ */
 static inline void *proto_at(ProtobufCMessage *message, unsigned offset)
 {
     return (char *)message + offset;
@@ -95,5 +99,8 @@ bool proto_key_is(const ProtobufCMessageDescriptor *desc, const ProtobufCFieldDe
 MUST_USE int proto_read(struct proto *p, const ProtobufCMessageDescriptor *desc, struct str json,
                         ProtobufCMessage **ret_message);
 
-/* One JSON value from a message. Return: 0; -EX_CODEC, -EX_JSON_*, -ENOBUFS, -ENOMEM; the writer keeps failures of its own. */
+/*
+ * One JSON value from a message. Return: 0; -EX_CODEC, -EX_JSON_*, -ENOBUFS, -ENOMEM; the writer
+ * keeps failures of its own.
+ */
 MUST_USE int proto_print(struct proto *p, const ProtobufCMessage *message, struct json_writer *w);

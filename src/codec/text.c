@@ -6,7 +6,10 @@
 /* Length of the sequence at the front of @text, 0 when there is none. */
 static size_t sequence_len(struct str text)
 {
-    /* First bytes, and what the second byte may be: overlong forms, surrogates and what lies beyond U+10FFFF show there. */
+    /*
+     * First bytes, and what the second byte may be: overlong forms, surrogates and what lies beyond
+     * U+10FFFF show there.
+     */
     static const struct row {
         uint8_t first, last, len, second_min, second_max;
     } rows[] = {

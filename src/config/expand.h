@@ -4,7 +4,8 @@
 /*
  * Variables in values: ${NAME}, ${NAME:-default}; $${ stands for ${
  *
- * Expanded after parsing, so that a value cannot bring structure, and once: a value with ${ in it stays as it is.
+ * Expanded after parsing, so that a value cannot bring structure, and once: a value with ${ in it
+ * stays as it is.
  */
 
 #include "base/buf.h"

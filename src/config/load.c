@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Reads a configuration file with libyaml's events: the syntax, and what of YAML is not for configurations. */
+/*
+ * Reads a configuration file with libyaml's events: the syntax, and what of YAML is not for
+ * configurations.
+ */
 
 #include <errno.h>
 #include <fcntl.h>

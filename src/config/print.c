@@ -156,7 +156,10 @@ static size_t first_with_prefix(const struct settings *s, const char *key, size_
     return i;
 }
 
-/* Rooms may share a section, but YAML wants it in one piece: sections stand where their first row does. */
+/*
+ * Rooms may share a section, but YAML wants it in one piece: sections stand where their first row
+ * does.
+ */
 static int compare_places(const void *a, const void *b, void *settings)
 {
     const struct settings *s = settings;
@@ -171,7 +174,10 @@ static int compare_places(const void *a, const void *b, void *settings)
     return x_at < y_at ? -1 : x_at > y_at;
 }
 
-/* Headings of the sections that @key is in and the row before was not. Return: 0, -ENOBUFS, -ENOMEM. */
+/*
+ * Headings of the sections that @key is in and the row before was not. Return: 0, -ENOBUFS,
+ * -ENOMEM.
+ */
 static int print_sections(struct str key, size_t shared, struct buf *out)
 {
     size_t level = count_dots(str_head(key, shared));

@@ -19,7 +19,10 @@ struct quantity_unit {
 extern const struct quantity_unit quantity_time[]; /* in ns */
 extern const struct quantity_unit quantity_bytes[];
 
-/* "1.5s", "0". Return: 0; -EINVAL, also for a number without unit other than 0; -ERANGE over INT64_MAX. */
+/*
+ * "1.5s", "0". Return: 0; -EINVAL, also for a number without unit other than 0; -ERANGE over
+ * INT64_MAX.
+ */
 MUST_USE int quantity_parse(struct str text, const struct quantity_unit *units,
                             uint64_t *ret_value);
 

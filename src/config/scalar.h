@@ -4,8 +4,8 @@
 /*
  * Types of settings, as a table
  *
- * What each type is called, how much room it takes, and for those that are a single number or word, how it is read and
- * printed. Pure.
+ * What each type is called, how much room it takes, and for those that are a single number or word,
+ * how it is read and printed. Pure.
  */
 
 #include "config/settings.h"

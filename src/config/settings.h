@@ -4,31 +4,36 @@
 /*
  * Settings
  *
- * The mechanism, which knows no setting by name. A room describes its settings once, as const rows with offsets into a small struct
- * of its own; the command joins the rooms and gets defaults, the YAML file, the environment, flags, help, the reference page and the effective
- * configuration from the same rows.
+ * The mechanism, which knows no setting by name. A room describes its settings once, as const rows
+ * with offsets into a small struct of its own; the command joins the rooms and gets defaults, the
+ * YAML file, the environment, flags, help, the reference page and the effective configuration from
+ * the same rows.
  *
  *     struct retry_settings { uint64_t max_retries; nsec_t base_delay; };
  *
  *     const struct setting retry_setting_rows[] = {
- *         {.key = "retry.max_retries", .type = SETTING_U64, .offset = offsetof(struct retry_settings, max_retries),
- *          .def = "5", .max = 100, .flag = "--retries", .arg = "N", .text = "Retries of one request"},
- *         {.key = "retry.base_delay", .type = SETTING_DURATION, .offset = offsetof(struct retry_settings, base_delay),
+ *         {.key = "retry.max_retries", .type = SETTING_U64, .offset = offsetof(struct
+ *         retry_settings, max_retries),
+ *          .def = "5", .max = 100, .flag = "--retries", .arg = "N", .text = "Retries of one
+ *          request"},
+ *         {.key = "retry.base_delay", .type = SETTING_DURATION, .offset = offsetof(struct
+ *         retry_settings, base_delay),
  *          .def = "100ms", .min = 1e6, .max = 60e9, .text = "Delay before the first retry"},
  *     };
  *
  *     struct retry_settings retry;
- *     const struct settings_room rooms[] = {{"retry", retry_setting_rows, ARRAY_LEN(retry_setting_rows), &retry}};
+ *     const struct settings_room rooms[] = {{"retry", retry_setting_rows,
+ *     ARRAY_LEN(retry_setting_rows), &retry}};
  *
  *     settings_init(&s, rooms, 1);                              // targets hold the defaults now
- *     settings_parse_args(&s, argc, argv, NULL, &errors);       // any order: flag > environment > file > default
- *     settings_load_env(&s, &errors);
- *     settings_load_yaml(&s, path, &errors);
- *     ...
- *     settings_fini(&s);                                        // frees strings and lists in the targets
+ *     settings_parse_args(&s, argc, argv, NULL, &errors);       // any order: flag > environment >
+ *     file > default settings_load_env(&s, &errors); settings_load_yaml(&s, path, &errors); ...
+ *     settings_fini(&s);                                        // frees strings and lists in the
+ *     targets
  *
- * Problems are collected, all of them in one run, as text for people: `file:line:column: error: ...`, the source line, a caret.
- * A value that is refused leaves the target as it was. Not thread-safe: one thread, at start or reload.
+ * Problems are collected, all of them in one run, as text for people: `file:line:column: error:
+ * ...`, the source line, a caret. A value that is refused leaves the target as it was. Not
+ * thread-safe: one thread, at start or reload.
  */
 
 #include "base/buf.h"
@@ -50,7 +55,8 @@ enum setting_type {
     SETTING_DURATION, /* nsec_t: 250ms, 5s, 2m, 1h, 1.5s, 0; or one of the choices (setting_none) */
     SETTING_SIZE,     /* uint64_t: 512B, 64KiB, 1GiB, 10MB, 0; or one of the choices */
     SETTING_STRING,   /* char *, on the heap; never NULL, "" without a default */
-    SETTING_STRINGS, /* struct strings: [a, b] or one scalar; as text "a,b". With choices: only those words */
+    /* struct strings: [a, b] or one scalar; as text "a,b". With choices: only those words */
+    SETTING_STRINGS,
     SETTING_ENUM,    /* int (or an enum): one of the choices */
     SETTING_OBJECTS, /* struct setting_objects: [{...}, {...}], see struct setting_shape */
 };
@@ -88,8 +94,11 @@ struct setting {
     enum setting_type type;
     size_t offset;   /* in the room's target, or in the object */
     const char *def; /* as in a file, lists as "a,b"; NULL: 0, false, "", empty, the first choice */
-    double
-        min; /* range of the value in the unit of its C type (ns, bytes, 0.1); of a string its length; of a list its items. */
+    /*
+     * range of the value in the unit of its C type (ns, bytes, 0.1); of a string its length; of a
+     * list its items.
+     */
+    double min;
     double max;       /* Both 0: any. Only max 0: no upper bound. Choices are not checked. */
     const char *flag; /* "--listen", or NULL */
     const char *arg;  /* "ADDR", for help; NULL for a bool */
@@ -100,16 +109,21 @@ struct setting {
     bool is_required; /* in a shape: every object must have it */
     const struct setting_choice *choices;
     const struct setting_shape *shape; /* of SETTING_OBJECTS */
-    /* A string or an item of a list: NULL when good, else what is wrong ("is not a URL"). May be NULL. */
+    /*
+     * A string or an item of a list: NULL when good, else what is wrong ("is not a URL"). May be
+     * NULL.
+     */
     const char *(*check)(struct str value);
 };
 
 /*
  * What the objects of a list look like. Rows may have every type but SETTING_OBJECTS.
  *
- * @lead:     key of the row that a scalar alone sets: `nodes: [http://a]`, `--node http://a`; NULL: a scalar is an error
- * @map_key:  key of the SETTING_STRING row that takes the name in a mapping, and then the value is a mapping, not a list:
- *            `classes: { query: {timeout: 2s} }`, and with a lead `aliases: { fast: llama3.2 }`; NULL: a list
+ * @lead:     key of the row that a scalar alone sets: `nodes: [http://a]`, `--node http://a`; NULL:
+ *            a scalar is an error
+ * @map_key:  key of the SETTING_STRING row that takes the name in a mapping, and then the value is
+ *            a mapping, not a list: `classes: { query: {timeout: 2s} }`, and with a lead `aliases:
+ *            { fast: llama3.2 }`; NULL: a list
  */
 struct setting_shape {
     const struct setting *rows;
@@ -145,8 +159,10 @@ struct settings {
     unsigned n_errors;
 };
 
-/* Fills all targets with their defaults. @rooms must outlive @s. A default that does not parse is a bug (assert).
- * Return: 0, -ENOMEM. */
+/*
+ * Fills all targets with their defaults. @rooms must outlive @s. A default that does not parse is a
+ * bug (assert). Return: 0, -ENOMEM.
+ */
 MUST_USE int settings_init(struct settings *s, const struct settings_room *rooms, size_t n_rooms);
 
 /* Frees what the targets own and zeroes those fields. A zeroed @s is accepted. */
@@ -159,11 +175,15 @@ MUST_USE int settings_load_yaml(struct settings *s, const char *path, struct buf
 MUST_USE int settings_load_text(struct settings *s, const char *name, struct str text,
                                 struct buf *errors);
 
-/* Variables named by rows; one that is not set or empty is left alone. Return: as settings_load_yaml(). */
+/*
+ * Variables named by rows; one that is not set or empty is left alone. Return: as
+ * settings_load_yaml().
+ */
 MUST_USE int settings_load_env(struct settings *s, struct buf *errors);
 
 /**
- * settings_parse_args() - long flags: `--flag value`, `--flag=value`, a bool as `--flag`; `--` ends them
+ * settings_parse_args() - long flags: `--flag value`, `--flag=value`, a bool as `--flag`; `--` ends
+ * them
  * @argv:      argv[0] is not looked at
  * @operands:  other arguments are appended here (strings_fini() frees); NULL: they are errors
  *
@@ -182,7 +202,8 @@ MUST_USE int settings_set(struct settings *s, const char *key, struct str text,
 enum setting_origin settings_origin(const struct settings *s, const char *key);
 
 /**
- * settings_error() - a problem found later, for instance between two settings, told like those found while loading
+ * settings_error() - a problem found later, for instance between two settings, told like those
+ * found while loading
  * @item:  of a list of objects: which one; else SETTINGS_NO_ITEM
  *
  * Return: -EX_CONFIG.
@@ -193,7 +214,10 @@ int settings_error(struct settings *s, const char *key, size_t item, struct buf 
 /* The flag table for --help, a heading per room. Return: 0, -ENOBUFS, -ENOMEM, as the two below. */
 MUST_USE int settings_help(const struct settings *s, struct buf *out);
 
-/* The effective configuration as YAML, each value's origin as a comment, secrets masked. Loads again to the same values. */
+/*
+ * The effective configuration as YAML, each value's origin as a comment, secrets masked. Loads
+ * again to the same values.
+ */
 MUST_USE int settings_print(const struct settings *s, struct buf *out);
 
 /* The reference page's tables, in Markdown. */

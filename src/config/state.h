@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * What the files of this folder share: the rows of all rooms as one array, and how problems are told. Private.
+ * What the files of this folder share: the rows of all rooms as one array, and how problems are
+ * told. Private.
  */
 
 #include "config/settings.h"
@@ -25,7 +26,10 @@ struct blame {
     bool is_secret;             /* the source line stays hidden */
 };
 
-/* Appends one problem and counts it; beyond SETTINGS_MAX_ERRORS only one last line says so. Return: -EX_CONFIG. */
+/*
+ * Appends one problem and counts it; beyond SETTINGS_MAX_ERRORS only one last line says so. Return:
+ * -EX_CONFIG.
+ */
 int blame_tell(struct settings *s, const struct blame *at, struct buf *errors, const char *format,
                ...) PRINTF(4, 5);
 

@@ -4,8 +4,8 @@
 /*
  * "Did you mean"
  *
- * Finds the candidate nearest to a word by Damerau-Levenshtein distance (optimal string alignment: insert, drop,
- * replace, swap neighbours), at most two edits away. Pure; never allocates.
+ * Finds the candidate nearest to a word by Damerau-Levenshtein distance (optimal string alignment:
+ * insert, drop, replace, swap neighbours), at most two edits away. Pure; never allocates.
  */
 
 #include "base/str.h"

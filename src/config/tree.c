@@ -55,7 +55,10 @@ static struct blame blame_at(struct setting_place place, const struct setting *r
         (void)blame_tell((t)->s, &blame_, (t)->errors, __VA_ARGS__); \
     } while (0)
 
-/* A failure of a function that explains itself in @why: told, or remembered. Return: whether there was none. */
+/*
+ * A failure of a function that explains itself in @why: told, or remembered. Return: whether there
+ * was none.
+ */
 static bool is_fine(struct tree *t, int r, struct setting_place place, const struct setting *row,
                     struct buf *why)
 {
@@ -259,7 +262,10 @@ static void on_key(struct tree *t, struct tree_frame *f, const struct tree_event
 
 /* ---- values ---- */
 
-/* The scalar's text with its variables replaced. Return: whether it can be used; if not, the reason is told. */
+/*
+ * The scalar's text with its variables replaced. Return: whether it can be used; if not, the reason
+ * is told.
+ */
 static bool expand(struct tree *t, const struct setting *row, const struct tree_event *e,
                    struct buf *text)
 {

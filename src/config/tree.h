@@ -4,10 +4,11 @@
 /*
  * Tree of a configuration file into the rows
  *
- * Takes the file as a sequence of events, without knowing the syntax they were written in. A stack of frames says what the container
- * being read is; a key leaves in its mapping's frame a slot, which says where the value that follows goes. What leads
- * nowhere (an unknown key, a value of the wrong kind) is told once and skipped with all it holds. A list is collected
- * apart and put into its field whole, when nothing in it was wrong. Private.
+ * Takes the file as a sequence of events, without knowing the syntax they were written in. A stack
+ * of frames says what the container being read is; a key leaves in its mapping's frame a slot,
+ * which says where the value that follows goes. What leads nowhere (an unknown key, a value of the
+ * wrong kind) is told once and skipped with all it holds. A list is collected apart and put into
+ * its field whole, when nothing in it was wrong. Private.
  */
 
 #include "config/state.h"
@@ -82,6 +83,8 @@ struct tree {
 void tree_init(struct tree *t, struct settings *s, struct buf *errors);
 void tree_fini(struct tree *t);
 
-/* Feeds one event; problems are told and counted in the settings. Return: 0; -EX_CONFIG nested too deeply, or too many
- * errors: stop; -ENOMEM. */
+/*
+ * Feeds one event; problems are told and counted in the settings. Return: 0; -EX_CONFIG nested too
+ * deeply, or too many errors: stop; -ENOMEM.
+ */
 MUST_USE int tree_feed(struct tree *t, const struct tree_event *e);

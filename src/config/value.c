@@ -226,7 +226,10 @@ int value_parse(const struct setting *row, struct str text, void *field, struct 
 
 int value_default(const struct setting *row, void *field)
 {
-    /* No bounds: a default may be what nobody may ask for, such as "" for a text that must not be empty. */
+    /*
+     * No bounds: a default may be what nobody may ask for, such as "" for a text that must not be
+     * empty.
+     */
     struct setting unbounded = *row;
     const char *text = row->def;
     struct buf why = BUF_INIT(256);

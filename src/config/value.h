@@ -19,10 +19,15 @@
  */
 MUST_USE int value_parse(const struct setting *row, struct str text, void *field, struct buf *why);
 
-/* The row's default into a zeroed field. One that does not parse is a bug (assert). Return: 0, -ENOMEM. */
+/*
+ * The row's default into a zeroed field. One that does not parse is a bug (assert). Return: 0,
+ * -ENOMEM.
+ */
 MUST_USE int value_default(const struct setting *row, void *field);
 
-/* One more item for SETTING_STRINGS, checked; the number of items is not. Return: as value_parse(). */
+/*
+ * One more item for SETTING_STRINGS, checked; the number of items is not. Return: as value_parse().
+ */
 MUST_USE int value_put_item(const struct setting *row, struct str item, struct strings *list,
                             struct buf *why);
 

@@ -35,8 +35,9 @@ int ejection_feed(struct ejection *e, bool failed, nsec_t now)
     e->next = (e->next + 1) % EJECTION_WINDOW;
     if (e->n_seen < EJECTION_WINDOW)
         e->n_seen++;
+    /* a node that just answered well is not taken out for its past */
     if (!failed)
-        return 0; /* a node that just answered well is not taken out for its past */
+        return 0;
     return e->n_consecutive >= MAX_CONSECUTIVE || is_mostly_failing(e, now) ? EJECTION_DUE : 0;
 }
 

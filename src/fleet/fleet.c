@@ -4,7 +4,8 @@
 #include <assert.h>
 #include <errno.h>
 
-int fleet_init(struct fleet *f, const struct str *names, const struct url *urls, size_t n, uint64_t seed)
+int fleet_init(struct fleet *f, const struct str *names, const struct url *urls, size_t n,
+               uint64_t seed)
 {
     assert(n > 0 && n <= FLEET_MAX_NODES);
 
@@ -45,11 +46,13 @@ static bool has_model(const struct fleet_node *node, const struct fleet_ask *ask
 
 static bool serves(const struct fleet_node *node, const struct fleet_ask *ask)
 {
-    return has_model(node, ask) && !(ask->needs_http && str_eq(str_of(node->url.scheme), STR("mcp")));
+    return has_model(node, ask) &&
+           !(ask->needs_http && str_eq(str_of(node->url.scheme), STR("mcp")));
 }
 
 /* The smaller the better; nodes of one rank are equals. */
-static unsigned rank(const struct fleet_node *node, const struct fleet_ask *ask, size_t index, nsec_t now)
+static unsigned rank(const struct fleet_node *node, const struct fleet_ask *ask, size_t index,
+                     nsec_t now)
 {
     if (ejection_is_out(&node->ejection, now))
         return 2;
@@ -91,14 +94,16 @@ int fleet_pick(struct fleet *f, const struct fleet_ask *ask, nsec_t now, uint16_
     return 0;
 }
 
-enum fleet_other fleet_look_for_other(const struct fleet *f, const struct fleet_ask *ask, uint16_t index, nsec_t now)
+enum fleet_other fleet_look_for_other(const struct fleet *f, const struct fleet_ask *ask,
+                                      uint16_t index, nsec_t now)
 {
     enum fleet_other other = FLEET_ALONE;
 
     for (size_t i = 0; i < f->n_nodes; i++) {
         const struct fleet_node *node = &f->nodes[i];
 
-        if (i == index || node->state != NODE_UP || !serves(node, ask) || rank(node, ask, i, now) > 0)
+        if (i == index || node->state != NODE_UP || !serves(node, ask) ||
+            rank(node, ask, i, now) > 0)
             continue;
         if (node->in_flight == 0)
             return FLEET_OTHER_IDLE;
@@ -125,9 +130,11 @@ static bool may_eject(const struct fleet *f, nsec_t now)
     return (n_out + 1) * 2 <= n_up;
 }
 
-static enum fleet_news blame_failure(struct fleet *f, struct fleet_node *node, const char *why, nsec_t now)
+static enum fleet_news blame_failure(struct fleet *f, struct fleet_node *node, const char *why,
+                                     nsec_t now)
 {
-    if (ejection_feed(&node->ejection, /* failed= */ true, now) != EJECTION_DUE || !may_eject(f, now))
+    if (ejection_feed(&node->ejection, /* failed= */ true, now) != EJECTION_DUE ||
+        !may_eject(f, now))
         return FLEET_NO_NEWS;
     ejection_eject(&node->ejection, now, &f->rng);
     (void)snprintf(node->why, sizeof(node->why), "%s", why);
@@ -139,7 +146,10 @@ static bool is_lost_connection(enum call_outcome what)
     return what == CALL_CONNECT_FAILED || what == CALL_RESET || what == CALL_BROKEN_ANSWER;
 }
 
-/* Whether the attempt had begun before *at, the last event of this kind; else it is an event of its own. */
+/*
+ * Whether the attempt had begun before *at, the last event of this kind; else it is an event of its
+ * own.
+ */
 static bool is_same_event(nsec_t *at, const struct fleet_outcome *outcome)
 {
     if (!is_lost_connection(outcome->what))
@@ -200,7 +210,8 @@ static void keep_proven(const struct fleet_node *node, struct fleet_report *repo
         models_add_common(&report->resident, &node->resident, &report->listed);
 }
 
-enum fleet_news fleet_apply(struct fleet *f, uint16_t index, struct fleet_report *report, nsec_t now)
+enum fleet_news fleet_apply(struct fleet *f, uint16_t index, struct fleet_report *report,
+                            nsec_t now)
 {
     struct fleet_node *node = &f->nodes[index];
     enum node_state before = node->state;

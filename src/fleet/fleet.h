@@ -7,7 +7,8 @@
  *   UNKNOWN ──► UP ◄──► DOWN        by probes, and by connections that fail
  *                └ ejected for a while, when it answers badly
  *
- * Pure: probes report into it, time is an argument. Not thread-safe: it lives behind the desk's lock.
+ * Pure: probes report into it, time is an argument. Not thread-safe: it lives behind the desk's
+ * lock.
  */
 
 #include "base/addr.h"
@@ -30,23 +31,23 @@ struct fleet_node {
     struct str name;
     struct url url;
     enum node_state state;
-    char why[192];          /* DOWN: what is wrong */
-    nsec_t since;           /* of the state */
+    char why[192]; /* DOWN: what is wrong */
+    nsec_t since;  /* of the state */
     char version[64];
     struct models models;   /* of /api/tags; kept while it is down */
     struct models resident; /* of /api/ps, and what has answered since */
     uint32_t in_flight;
     uint64_t n_granted;
-    uint64_t turn;          /* when it was chosen last */
+    uint64_t turn; /* when it was chosen last */
     struct ejection ejection;
-    nsec_t lost_at;         /* when a lost connection last counted against it */
-    nsec_t charged_at;      /* when one last cost a token of the retry budget */
+    nsec_t lost_at;    /* when a lost connection last counted against it */
+    nsec_t charged_at; /* when one last cost a token of the retry budget */
 };
 
 struct fleet {
     struct fleet_node *nodes;
     size_t n_nodes;
-    uint64_t turn;          /* of the latest choice */
+    uint64_t turn; /* of the latest choice */
     struct rng rng;
     struct hash_key hash_key;
 };
@@ -54,7 +55,7 @@ struct fleet {
 /* What a probe learned. */
 struct fleet_report {
     bool is_ok;
-    char why[192];          /* not ok: what went wrong */
+    char why[192]; /* not ok: what went wrong */
     char version[64];
     struct models models;
     struct models listed;   /* of /api/ps */
@@ -70,10 +71,11 @@ enum fleet_news {
 };
 
 struct fleet_ask {
-    struct str key;                   /* of the model; empty: any node that is up */
+    struct str key; /* of the model; empty: any node that is up */
     uint64_t hash;
-    bool needs_http;                  /* MCP has no service for the route: no mcp:// node can take it */
-    uint16_t tried[FLEET_MAX_TRIED];  /* nodes that earlier attempts failed on; others are preferred */
+    bool needs_http; /* MCP has no service for the route: no mcp:// node can take it */
+    /* nodes that earlier attempts failed on; others are preferred */
+    uint16_t tried[FLEET_MAX_TRIED];
     size_t n_tried;
 };
 
@@ -83,18 +85,21 @@ enum {
 };
 
 /* @names and @urls: one per node, at least one. Return: 0, -ENOMEM. */
-MUST_USE int fleet_init(struct fleet *f, const struct str *names, const struct url *urls, size_t n, uint64_t seed);
+MUST_USE int fleet_init(struct fleet *f, const struct str *names, const struct url *urls, size_t n,
+                        uint64_t seed);
 void fleet_fini(struct fleet *f);
 
 /**
  * fleet_pick() - the node for the next attempt
  *
- * Among nodes that are up and have the model: those not tried yet and not ejected go first, then tried ones, then ejected ones; among
- * equals the least in flight, ties in turn. Counts the grant; fleet_leave() gives it back.
+ * Among nodes that are up and have the model: those not tried yet and not ejected go first, then
+ * tried ones, then ejected ones; among equals the least in flight, ties in turn. Counts the grant;
+ * fleet_leave() gives it back.
  *
  * Return: 0; FLEET_NO_MODEL; FLEET_NO_NODE.
  */
-MUST_USE int fleet_pick(struct fleet *f, const struct fleet_ask *ask, nsec_t now, uint16_t *ret_index);
+MUST_USE int fleet_pick(struct fleet *f, const struct fleet_ask *ask, nsec_t now,
+                        uint16_t *ret_index);
 
 enum fleet_other {
     FLEET_ALONE,
@@ -103,7 +108,8 @@ enum fleet_other {
 };
 
 /* Whether a node that was not tried yet, other than @index, could take this. */
-enum fleet_other fleet_look_for_other(const struct fleet *f, const struct fleet_ask *ask, uint16_t index, nsec_t now);
+enum fleet_other fleet_look_for_other(const struct fleet *f, const struct fleet_ask *ask,
+                                      uint16_t index, nsec_t now);
 
 /* How an attempt ended. */
 struct fleet_outcome {
@@ -113,15 +119,23 @@ struct fleet_outcome {
     const char *why;
 };
 
-/* An attempt on @index is over; the blame of its outcome is laid. Connections that one death of a node cuts count as one failure: those
- * of attempts that had begun before the last one was counted. */
+/*
+ * An attempt on @index is over; the blame of its outcome is laid. Connections that one death of a
+ * node cuts count as one failure: those of attempts that had begun before the last one was counted.
+ */
 enum fleet_news fleet_leave(struct fleet *f, uint16_t index, const struct fleet_outcome *outcome);
 
-/* Whether the failure is a new event for the retry budget, or another connection cut by a death that has been paid for. */
+/*
+ * Whether the failure is a new event for the retry budget, or another connection cut by a death
+ * that has been paid for.
+ */
 bool fleet_charge(struct fleet *f, uint16_t index, const struct fleet_outcome *outcome);
 
-/* Takes what @report holds; the sets that it replaces are left in @report for the caller to free. */
-enum fleet_news fleet_apply(struct fleet *f, uint16_t index, struct fleet_report *report, nsec_t now);
+/*
+ * Takes what @report holds; the sets that it replaces are left in @report for the caller to free.
+ */
+enum fleet_news fleet_apply(struct fleet *f, uint16_t index, struct fleet_report *report,
+                            nsec_t now);
 
 /* The node answered for this model: it is loaded there. */
 void fleet_mark_resident(struct fleet *f, uint16_t index, struct str key, uint64_t hash);
@@ -131,5 +145,8 @@ size_t fleet_n_up(const struct fleet *f);
 /* Whether any node has it. */
 bool fleet_knows_model(const struct fleet *f, struct str key, uint64_t hash);
 
-/* The lowest version among the nodes that are up: what every client may count on. "" when none is up. */
+/*
+ * The lowest version among the nodes that are up: what every client may count on. "" when none is
+ * up.
+ */
 const char *fleet_lowest_version(const struct fleet *f);

@@ -24,7 +24,8 @@ static struct model_slot *find(const struct models *m, struct str key, uint64_t 
 
 static int grow(struct models *m)
 {
-    struct models bigger = {.n_slots = m->n_slots > 0 ? m->n_slots * 2 : 16, .n_models = m->n_models};
+    struct models bigger = {.n_slots = m->n_slots > 0 ? m->n_slots * 2 : 16,
+                            .n_models = m->n_models};
 
     bigger.slots = calloc(bigger.n_slots, sizeof(struct model_slot));
     if (bigger.slots == NULL)

@@ -4,7 +4,8 @@
 /*
  * A set of models, by key
  *
- * What one node has, or has loaded. Open addressing; bounded by MODELS_MAX, beyond which names are ignored and counted.
+ * What one node has, or has loaded. Open addressing; bounded by MODELS_MAX, beyond which names are
+ * ignored and counted.
  */
 
 #include "api/model_name.h"

@@ -6,8 +6,8 @@
 #include "api/merge.h"
 #include "base/err.h"
 
-#define ANSWER_MAX     (16 * 1024 * 1024)
-#define DOWN_INTERVAL  NSEC_PER_SEC
+#define ANSWER_MAX    (16 * 1024 * 1024)
+#define DOWN_INTERVAL NSEC_PER_SEC
 
 enum question {
     ASK_VERSION,
@@ -30,17 +30,18 @@ struct probe {
     struct upstream upstream;
     struct attempt attempt;
     struct attempt_request request;
-    struct net_timer timer;   /* of the answer in hand, or of the next probe */
+    struct net_timer timer; /* of the answer in hand, or of the next probe */
     enum question question;
     int status;
     struct buf body;
-    struct buf first_ps;      /* the first answer to /api/ps, while it is asked again */
+    struct buf first_ps; /* the first answer to /api/ps, while it is asked again */
     struct buf fields;
     struct fleet_report report;
     bool is_running;
-    bool is_retried;          /* a stale connection was replaced once */
+    bool is_retried; /* a stale connection was replaced once */
     bool is_in_round;
-    bool is_silent;           /* the last question was not answered in time: asked again, but not waited for */
+    /* the last question was not answered in time: asked again, but not waited for */
+    bool is_silent;
 };
 
 static void ask(struct probe *p, bool is_fresh);
@@ -92,7 +93,8 @@ static void give_up(struct probe *p, const char *why)
 struct listing {
     struct models *models;
     struct hash_key hash_key;
-    struct str first;  /* not empty: take only models whose element of this earlier listing expires at the same time */
+    /* not empty: take only models whose element of this earlier listing expires at the same time */
+    struct str first;
 };
 
 struct expiry {
@@ -112,8 +114,9 @@ static int on_earlier_model(void *arg, const struct api_model *model)
 }
 
 /*
- * Before 0.30 /api/ps also lists a model that is still loading. It has not been idle yet, so its time of expiry is computed anew for
- * every question; one that stands still is loaded (seen on 0.11.4).
+ * Before 0.30 /api/ps also lists a model that is still loading. It has not been idle yet, so its
+ * time of expiry is computed anew for every question; one that stands still is loaded (seen on
+ * 0.11.4).
  */
 static bool is_loaded(const struct listing *listing, const struct api_model *model)
 {
@@ -132,7 +135,8 @@ static int on_model(void *arg, const struct api_model *model)
 
     if (model_key_parse(model->name, &key) < 0 || !is_loaded(listing, model))
         return 0;
-    return models_put(listing->models, model_key_str(&key), hash_bytes(listing->hash_key, model_key_str(&key)));
+    return models_put(listing->models, model_key_str(&key),
+                      hash_bytes(listing->hash_key, model_key_str(&key)));
 }
 
 static int read_models(struct probe *p, struct models *into, struct str first)
@@ -188,12 +192,15 @@ static void on_end(struct attempt *a)
     char why[128];
 
     if (p->status != 200) {
-        (void)snprintf(why, sizeof(why), "%s answered %d: is it an Ollama server?", targets[p->question].s, p->status);
+        (void)snprintf(why, sizeof(why), "%s answered %d: is it an Ollama server?",
+                       targets[p->question].s, p->status);
         give_up(p, why);
         return;
     }
     if (read_answer(p) < 0) {
-        (void)snprintf(why, sizeof(why), "%s is not answered as Ollama does: is it an Ollama server?", targets[p->question].s);
+        (void)snprintf(why, sizeof(why),
+                       "%s is not answered as Ollama does: is it an Ollama server?",
+                       targets[p->question].s);
         give_up(p, why);
         return;
     }
@@ -230,7 +237,9 @@ static void on_fail(struct attempt *a, enum call_outcome outcome, int err)
         return;
     }
     p->is_silent = err == -ETIMEDOUT || err == -EHOSTUNREACH;
-    give_up(p, err == -ECONNRESET && outcome == CALL_RESET ? "closed the connection without an answer" : err_text(err));
+    give_up(p, err == -ECONNRESET && outcome == CALL_RESET
+                   ? "closed the connection without an answer"
+                   : err_text(err));
 }
 
 static const struct attempt_ops probe_ops = {
@@ -308,8 +317,8 @@ void prober_look_again(struct prober *prober)
     }
 }
 
-static int probe_init(struct probe *p, struct prober *prober, uint16_t index, const struct upstream_settings *settings,
-                      const struct fleet_node *node)
+static int probe_init(struct probe *p, struct prober *prober, uint16_t index,
+                      const struct upstream_settings *settings, const struct fleet_node *node)
 {
     int r;
 
@@ -333,7 +342,8 @@ int prober_start(struct prober *p, struct net_loop *loop, const struct prober_op
 {
     int r = 0;
 
-    *p = (struct prober){.ops = ops, .loop = loop, .settings = settings, .hash_key = fleet->hash_key};
+    *p = (struct prober){
+        .ops = ops, .loop = loop, .settings = settings, .hash_key = fleet->hash_key};
     p->probes = calloc(fleet->n_nodes, sizeof(struct probe));
     if (p->probes == NULL)
         return -ENOMEM;

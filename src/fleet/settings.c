@@ -12,10 +12,18 @@ static const char *check_url(struct str value)
 }
 
 static const struct setting node_rows[] = {
-    {.key = "name", .type = SETTING_STRING, .offset = offsetof(struct node_settings, name), .min = 0, .max = 64,
+    {.key = "name",
+     .type = SETTING_STRING,
+     .offset = offsetof(struct node_settings, name),
+     .min = 0,
+     .max = 64,
      .text = "Name in logs and metrics; host:port where absent"},
-    {.key = "url", .type = SETTING_STRING, .offset = offsetof(struct node_settings, url), .is_required = true,
-     .check = check_url, .text = "Where the node listens, as OLLAMA_HOST has it"},
+    {.key = "url",
+     .type = SETTING_STRING,
+     .offset = offsetof(struct node_settings, url),
+     .is_required = true,
+     .check = check_url,
+     .text = "Where the node listens, as OLLAMA_HOST has it"},
 };
 
 static const struct setting_shape node_shape = {
@@ -26,10 +34,20 @@ static const struct setting_shape node_shape = {
 };
 
 const struct setting fleet_rows[N_FLEET_ROWS] = {
-    {.key = "nodes", .type = SETTING_OBJECTS, .offset = offsetof(struct fleet_settings, nodes), .max = 1024,
-     .flag = "--node", .arg = "URL", .shape = &node_shape, .needs_restart = true,
+    {.key = "nodes",
+     .type = SETTING_OBJECTS,
+     .offset = offsetof(struct fleet_settings, nodes),
+     .max = 1024,
+     .flag = "--node",
+     .arg = "URL",
+     .shape = &node_shape,
+     .needs_restart = true,
      .text = "Ollama nodes; repeatable. Without any: OLLAMA_HOST, else http://127.0.0.1:11434"},
-    {.key = "connection_pool.health_check_interval", .type = SETTING_DURATION,
-     .offset = offsetof(struct fleet_settings, probe_interval_ns), .def = "10s", .min = 1e7, .max = 3600e9,
+    {.key = "connection_pool.health_check_interval",
+     .type = SETTING_DURATION,
+     .offset = offsetof(struct fleet_settings, probe_interval_ns),
+     .def = "10s",
+     .min = 1e7,
+     .max = 3600e9,
      .text = "Time between two probes of a node; one that is down is asked every second"},
 };

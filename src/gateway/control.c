@@ -137,7 +137,8 @@ int control_init(struct control *c, struct gateway *g, const struct control_ops 
     if (r == 0)
         r = net_signal_start(&c->loop, &c->signals[1], SIGINT, on_signal);
     if (r == 0)
-        r = prober_start(&c->prober, &c->loop, &prober_ops, &c->probe_settings, g->upstream, &g->desk.fleet);
+        r = prober_start(&c->prober, &c->loop, &prober_ops, &c->probe_settings, g->upstream,
+                         &g->desk.fleet);
     return r;
 }
 

@@ -20,9 +20,12 @@ struct control_ops {
     const struct http_conn_ops *admin; /* of connections to the admin listener */
 };
 
-/* A request to ask all nodes again; owned by the asker, in use until on_looked runs on the asker's loop. */
+/*
+ * A request to ask all nodes again; owned by the asker, in use until on_looked runs on the asker's
+ * loop.
+ */
 struct look_again {
-    struct net_mail mail;      /* to the control loop and back */
+    struct net_mail mail; /* to the control loop and back */
     struct list link;
     struct control *control;
     struct net_loop *from;
@@ -38,19 +41,20 @@ struct control {
     struct http_server admin;
     struct http_out out;
     struct addr admin_addr;
-    struct metrics *metrics;     /* of the control loop */
+    struct metrics *metrics; /* of the control loop */
     struct list lookers;
     nsec_t round_ended;
     struct net_signal signals[2];
-    unsigned n_signals;          /* asked to end so often */
+    unsigned n_signals; /* asked to end so often */
     bool has_loop;
-    bool is_ready;               /* the first round is over */
+    bool is_ready; /* the first round is over */
     bool is_draining;
     bool is_stopping;
 };
 
 /* @admin_fd is taken over. Return: 0, -errno. */
-MUST_USE int control_init(struct control *c, struct gateway *g, const struct control_ops *ops, int admin_fd);
+MUST_USE int control_init(struct control *c, struct gateway *g, const struct control_ops *ops,
+                          int admin_fd);
 
 /* Runs the loop until the workers have ended. */
 void control_run(struct control *c);

@@ -3,7 +3,8 @@
 
 #define RETRIES_ALWAYS 10
 
-int desk_init(struct desk *d, const struct str *names, const struct url *urls, size_t n, double retry_budget)
+int desk_init(struct desk *d, const struct str *names, const struct url *urls, size_t n,
+              double retry_budget)
 {
     *d = (struct desk){0};
     (void)pthread_mutex_init(&d->lock, NULL);
@@ -27,7 +28,8 @@ static void unlock(struct desk *d)
     (void)pthread_mutex_unlock(&d->lock);
 }
 
-int desk_enter(struct desk *d, const struct fleet_ask *ask, bool is_first, nsec_t now, struct grant *ret_grant)
+int desk_enter(struct desk *d, const struct fleet_ask *ask, bool is_first, nsec_t now,
+               struct grant *ret_grant)
 {
     uint16_t node;
     int r;
@@ -56,8 +58,8 @@ static void tell(const struct desk *d, enum fleet_news what, uint16_t node, stru
     (void)snprintf(ret->why, sizeof(ret->why), "%s", d->fleet.nodes[node].why);
 }
 
-void desk_leave(struct desk *d, struct grant *grant, const struct fleet_ask *ask, enum call_outcome outcome,
-                const char *why, struct desk_news *ret_news)
+void desk_leave(struct desk *d, struct grant *grant, const struct fleet_ask *ask,
+                enum call_outcome outcome, const char *why, struct desk_news *ret_news)
 {
     const struct fleet_outcome how = {
         .what = outcome,
@@ -96,7 +98,8 @@ bool desk_is_resident(struct desk *d, uint16_t node, const struct fleet_ask *ask
 
 bool desk_may_retry(struct desk *d, const struct grant *grant, enum call_outcome outcome)
 {
-    const struct fleet_outcome how = {.what = outcome, .granted_at = grant->granted_at, .now = time_now()};
+    const struct fleet_outcome how = {
+        .what = outcome, .granted_at = grant->granted_at, .now = time_now()};
     bool may;
 
     lock(d);
@@ -105,7 +108,8 @@ bool desk_may_retry(struct desk *d, const struct grant *grant, enum call_outcome
     return may;
 }
 
-enum fleet_other desk_look_for_other(struct desk *d, const struct fleet_ask *ask, uint16_t node, nsec_t now)
+enum fleet_other desk_look_for_other(struct desk *d, const struct fleet_ask *ask, uint16_t node,
+                                     nsec_t now)
 {
     enum fleet_other other;
 
@@ -115,7 +119,8 @@ enum fleet_other desk_look_for_other(struct desk *d, const struct fleet_ask *ask
     return other;
 }
 
-void desk_report(struct desk *d, uint16_t node, struct fleet_report *report, struct desk_news *ret_news)
+void desk_report(struct desk *d, uint16_t node, struct fleet_report *report,
+                 struct desk_news *ret_news)
 {
     lock(d);
     tell(d, fleet_apply(&d->fleet, node, report, time_now()), node, ret_news);

@@ -4,8 +4,9 @@
 /*
  * The desk: everything that must be counted once for the process
  *
- * Which node serves the next attempt, what is in flight where, whom a failure is blamed on, and the retry budget. One lock, held for about a
- * microsecond, never across I/O or a log line; inside it pure policies. Any thread may call.
+ * Which node serves the next attempt, what is in flight where, whom a failure is blamed on, and the
+ * retry budget. One lock, held for about a microsecond, never across I/O or a log line; inside it
+ * pure policies. Any thread may call.
  *
  *   desk_enter() ──► grant ──► attempt ──► desk_leave(outcome)
  */
@@ -26,10 +27,12 @@ struct grant {
     uint16_t node;
     bool is_held;
     nsec_t granted_at;
-    bool is_resident;  /* the model was loaded there when the grant was given */
+    bool is_resident; /* the model was loaded there when the grant was given */
 };
 
-/* Something that a reader of the log wants to know; to be logged by the caller, outside the lock. */
+/*
+ * Something that a reader of the log wants to know; to be logged by the caller, outside the lock.
+ */
 struct desk_news {
     enum fleet_news what;
     uint16_t node;
@@ -39,7 +42,7 @@ struct desk_news {
 
 /* What an operator sees of a node. */
 struct desk_node {
-    struct str name;   /* lives as long as the desk */
+    struct str name; /* lives as long as the desk */
     struct url url;
     enum node_state state;
     bool is_ejected;
@@ -53,7 +56,8 @@ struct desk_node {
 };
 
 /* Return: 0, -ENOMEM. */
-MUST_USE int desk_init(struct desk *d, const struct str *names, const struct url *urls, size_t n, double retry_budget);
+MUST_USE int desk_init(struct desk *d, const struct str *names, const struct url *urls, size_t n,
+                       double retry_budget);
 void desk_fini(struct desk *d);
 
 static inline size_t desk_n_nodes(const struct desk *d)
@@ -67,28 +71,37 @@ static inline struct str desk_node_name(const struct desk *d, uint16_t node)
 }
 
 /* @is_first: a new request, not a further attempt of one. Return: as fleet_pick(). */
-MUST_USE int desk_enter(struct desk *d, const struct fleet_ask *ask, bool is_first, nsec_t now, struct grant *ret_grant);
+MUST_USE int desk_enter(struct desk *d, const struct fleet_ask *ask, bool is_first, nsec_t now,
+                        struct grant *ret_grant);
 
 /* Gives @grant back. @ask: on CALL_OK its model is marked as loaded on the node. */
-void desk_leave(struct desk *d, struct grant *grant, const struct fleet_ask *ask, enum call_outcome outcome, const char *why,
-                struct desk_news *ret_news);
+void desk_leave(struct desk *d, struct grant *grant, const struct fleet_ask *ask,
+                enum call_outcome outcome, const char *why, struct desk_news *ret_news);
 
 /* The model has begun to answer, so it is loaded. */
 void desk_mark_resident(struct desk *d, struct grant *grant, const struct fleet_ask *ask);
 
 bool desk_is_resident(struct desk *d, uint16_t node, const struct fleet_ask *ask);
 
-/* Whether the budget allows a further attempt after @outcome of @grant; failures that one death of a node causes cost one token together. */
+/*
+ * Whether the budget allows a further attempt after @outcome of @grant; failures that one death of
+ * a node causes cost one token together.
+ */
 bool desk_may_retry(struct desk *d, const struct grant *grant, enum call_outcome outcome);
 
-enum fleet_other desk_look_for_other(struct desk *d, const struct fleet_ask *ask, uint16_t node, nsec_t now);
+enum fleet_other desk_look_for_other(struct desk *d, const struct fleet_ask *ask, uint16_t node,
+                                     nsec_t now);
 
 /* A probe's report; what is left in it is the caller's. */
-void desk_report(struct desk *d, uint16_t node, struct fleet_report *report, struct desk_news *ret_news);
+void desk_report(struct desk *d, uint16_t node, struct fleet_report *report,
+                 struct desk_news *ret_news);
 
 size_t desk_n_up(struct desk *d);
 void desk_version(struct desk *d, char out[static 64]);
 void desk_look(struct desk *d, uint16_t node, struct desk_node *ret_node);
 
-/* Appends the names of a node's models, or of the loaded ones, each with a NUL behind it. Return: 0, -ENOBUFS, -ENOMEM. */
+/*
+ * Appends the names of a node's models, or of the loaded ones, each with a NUL behind it. Return:
+ * 0, -ENOBUFS, -ENOMEM.
+ */
 MUST_USE int desk_models(struct desk *d, uint16_t node, bool is_loaded, struct buf *out);

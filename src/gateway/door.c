@@ -9,17 +9,17 @@
 #include "gateway/gateway.h"
 #include "observe/log.h"
 
-#define UNSENT_MAX (64 * 1024) /* beyond the record in hand */
-#define ORIGIN_MAX 512
+#define UNSENT_MAX     (64 * 1024) /* beyond the record in hand */
+#define ORIGIN_MAX     512
 #define OWN_FIELDS_MAX 2048 /* request id, CORS with its origin, Allow, node */
 
 struct door_conn {
     struct http_conn http;
     struct sink sink;
-    struct exchange *exchange;    /* of the request in hand */
-    struct str own_fields;        /* fields the door adds to the answer; in the exchange's arena */
-    bool is_admin;                /* may see how its request was carried */
-    char peer[NET_PEER_MAX];      /* "" until an access line needs it */
+    struct exchange *exchange; /* of the request in hand */
+    struct str own_fields;     /* fields the door adds to the answer; in the exchange's arena */
+    bool is_admin;             /* may see how its request was carried */
+    char peer[NET_PEER_MAX];   /* "" until an access line needs it */
 };
 
 static struct door_conn *door_of(struct http_conn *c)
@@ -53,7 +53,8 @@ static void put_own_fields(const struct door_conn *d, struct buf *out)
     if (r < 0 || !d->is_admin || tl->node.len == 0)
         return;
     if (h1_put_field(out, STR("X-Chasqui-Node"), tl->node) == 0)
-        (void)!h1_put_field(out, STR("X-Chasqui-Attempts"), str_make(digits, str_put_u64(tl->n_attempts, digits)));
+        (void)!h1_put_field(out, STR("X-Chasqui-Attempts"),
+                            str_make(digits, str_put_u64(tl->n_attempts, digits)));
 }
 
 static void sink_head(struct sink *s, const struct answer_head *head)
@@ -163,9 +164,11 @@ static enum reason check_origin(struct door_conn *d, const struct h1_head *head,
     at = origin.len > ORIGIN_MAX ? NULL : arena_alloc(arena, origin.len + 128);
     if (at == NULL)
         return REASON_forbidden;
-    d->own_fields = str_make(at, (size_t)snprintf(at, origin.len + 128,
-        "Access-Control-Allow-Origin: " STR_FMT "\r\nVary: Origin\r\nAccess-Control-Expose-Headers: X-Request-Id\r\n",
-        STR_ARG(origin)));
+    d->own_fields = str_make(
+        at, (size_t)snprintf(at, origin.len + 128,
+                             "Access-Control-Allow-Origin: " STR_FMT
+                             "\r\nVary: Origin\r\nAccess-Control-Expose-Headers: X-Request-Id\r\n",
+                             STR_ARG(origin)));
     return REASON_none;
 }
 
@@ -174,7 +177,8 @@ static void refuse(struct door_conn *d, enum reason reason, const char *text)
     exchange_refuse(d->exchange, reason, text);
 }
 
-static void answer_text(struct door_conn *d, int status, enum reason reason, struct str fields, struct str body)
+static void answer_text(struct door_conn *d, int status, enum reason reason, struct str fields,
+                        struct str body)
 {
     d->exchange->tl.reason = reason;
     exchange_answer(d->exchange, status, fields, body);
@@ -182,15 +186,18 @@ static void answer_text(struct door_conn *d, int status, enum reason reason, str
 
 static void answer_preflight(struct door_conn *d)
 {
-    answer_text(d, 204, REASON_none,
-                STR("Access-Control-Allow-Methods: GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS\r\n"
-                    "Access-Control-Allow-Headers: Authorization,Content-Type,User-Agent,Accept,X-Requested-With,"
-                    "X-Api-Key,X-Session-Id,Traceparent,Tracestate,Openai-Beta,X-Stainless-Lang,"
-                    "X-Stainless-Package-Version,X-Stainless-Os,X-Stainless-Arch,X-Stainless-Retry-Count,"
-                    "X-Stainless-Runtime,X-Stainless-Runtime-Version,X-Stainless-Async,X-Stainless-Helper-Method,"
-                    "X-Stainless-Poll-Helper,X-Stainless-Custom-Poll-Interval,X-Stainless-Timeout\r\n"
-                    "Access-Control-Max-Age: 43200\r\n"),
-                STR_NULL);
+    answer_text(
+        d, 204, REASON_none,
+        STR("Access-Control-Allow-Methods: GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS\r\n"
+            "Access-Control-Allow-Headers: "
+            "Authorization,Content-Type,User-Agent,Accept,X-Requested-With,"
+            "X-Api-Key,X-Session-Id,Traceparent,Tracestate,Openai-Beta,X-Stainless-Lang,"
+            "X-Stainless-Package-Version,X-Stainless-Os,X-Stainless-Arch,X-Stainless-Retry-Count,"
+            "X-Stainless-Runtime,X-Stainless-Runtime-Version,X-Stainless-Async,X-Stainless-Helper-"
+            "Method,"
+            "X-Stainless-Poll-Helper,X-Stainless-Custom-Poll-Interval,X-Stainless-Timeout\r\n"
+            "Access-Control-Max-Age: 43200\r\n"),
+        STR_NULL);
 }
 
 static void answer_method(struct door_conn *d, const struct api_route *route)
@@ -215,12 +222,14 @@ static void answer_method(struct door_conn *d, const struct api_route *route)
     exchange_fail(d->exchange, &error);
 }
 
-static void answer_redirect(struct door_conn *d, const struct h1_head *head, const struct api_route *route)
+static void answer_redirect(struct door_conn *d, const struct h1_head *head,
+                            const struct api_route *route)
 {
     char fields[128];
     int n = snprintf(fields, sizeof(fields), "Location: " STR_FMT "\r\n", STR_ARG(route->path));
 
-    answer_text(d, head->method == H1_GET ? 301 : 307, REASON_not_found, str_make(fields, (size_t)n), STR_NULL);
+    answer_text(d, head->method == H1_GET ? 301 : 307, REASON_not_found,
+                str_make(fields, (size_t)n), STR_NULL);
 }
 
 /* The route of the request, or the answer that there is none. Return: 0, HTTP_CONN_REFUSED. */
@@ -263,8 +272,9 @@ static int admit(struct door_conn *d, const struct h1_head *head)
     int r;
 
     if (reason == REASON_forbidden)
-        text = origin.s != NULL ? "this origin may not use the gateway; see `origins` in the configuration"
-                                : "this host name does not belong to the gateway";
+        text = origin.s != NULL
+                   ? "this origin may not use the gateway; see `origins` in the configuration"
+                   : "this host name does not belong to the gateway";
     if (reason == REASON_none && head->method == H1_OPTIONS && origin.s != NULL) {
         answer_preflight(d);
         return HTTP_CONN_REFUSED;
@@ -281,7 +291,8 @@ static int admit(struct door_conn *d, const struct h1_head *head)
     }
     r = find_route(d, head);
     if (r == 0 && is_encoded(head)) {
-        refuse(d, REASON_unsupported_encoding, "request bodies with a Content-Encoding are not supported; send it plain");
+        refuse(d, REASON_unsupported_encoding,
+               "request bodies with a Content-Encoding are not supported; send it plain");
         r = HTTP_CONN_REFUSED;
     }
     return r;

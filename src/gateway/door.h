@@ -4,8 +4,9 @@
 /*
  * The HTTP door
  *
- * Decides who may come in (Origin, Host, key, loop), which route a request means, and what of its head goes on to a node; then
- * an exchange carries it. The door's sink writes the answer on the client's connection, one chunk per record.
+ * Decides who may come in (Origin, Host, key, loop), which route a request means, and what of its
+ * head goes on to a node; then an exchange carries it. The door's sink writes the answer on the
+ * client's connection, one chunk per record.
  */
 
 #include "gateway/http_conn.h"

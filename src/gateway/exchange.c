@@ -11,9 +11,10 @@
 #include "observe/access.h"
 #include "observe/log.h"
 
-#define ARENA_MAX       (256 * 1024)
-#define LOADED_FIRST_NS (50 * NSEC_PER_MSEC) /* whether a load that goes on for nobody is over */
-#define LOADED_CHECK_NS NSEC_PER_SEC
+#define ARENA_MAX (256 * 1024)
+/* Whether a load that goes on for nobody is over: asked so soon, and then so often. */
+#define LOADED_FIRST_NS     (50 * NSEC_PER_MSEC)
+#define LOADED_CHECK_NS     NSEC_PER_SEC
 #define WHOLE_ANSWER_FACTOR 6
 
 struct exchange *exchange_new(struct worker *w, struct sink *sink)
@@ -62,7 +63,8 @@ int exchange_hold(struct exchange *ex, struct str bytes)
 {
     struct gateway *g = ex->worker->gateway;
     uint64_t before = atomic_fetch_add_explicit(&g->bodies_bytes, bytes.len, memory_order_relaxed);
-    int r = before + bytes.len > g->settings->bodies_max_bytes ? -ENOBUFS : buf_put(&ex->body, bytes);
+    int r =
+        before + bytes.len > g->settings->bodies_max_bytes ? -ENOBUFS : buf_put(&ex->body, bytes);
 
     if (r < 0)
         (void)atomic_fetch_sub_explicit(&g->bodies_bytes, bytes.len, memory_order_relaxed);
@@ -101,8 +103,9 @@ void exchange_finish(struct exchange *ex, enum reason reason)
     if (ex->is_gone)
         ex->sink->ops->end(ex->sink, SINK_BROKEN);
     tell(ex);
+    /* else exchange_on_looked() does */
     if (!ex->is_looking)
-        net_defer(&ex->worker->loop, &ex->bury); /* else exchange_on_looked() does */
+        net_defer(&ex->worker->loop, &ex->bury);
 }
 
 void exchange_leave_desk(struct exchange *ex, enum call_outcome outcome)
@@ -112,7 +115,8 @@ void exchange_leave_desk(struct exchange *ex, enum call_outcome outcome)
 
     if (!ex->grant.is_held)
         return;
-    metrics_attempt(ex->worker->metrics, desk_node_name(&g->desk, ex->grant.node), call_rule_get(outcome)->name);
+    metrics_attempt(ex->worker->metrics, desk_node_name(&g->desk, ex->grant.node),
+                    call_rule_get(outcome)->name);
     desk_leave(&g->desk, &ex->grant, &ex->ask, outcome, ex->why, &news);
     gateway_log_news(g, &news);
 }
@@ -137,7 +141,8 @@ static void stop(struct exchange *ex, enum reason reason)
 
 void exchange_answer(struct exchange *ex, int status, struct str fields, struct str body)
 {
-    const struct answer_head head = {.status = status, .fields = fields, .has_length = true, .length = body.len};
+    const struct answer_head head = {
+        .status = status, .fields = fields, .has_length = true, .length = body.len};
     enum reason reason = ex->tl.reason;
 
     ex->tl.status = status;
@@ -186,7 +191,8 @@ static void refuse_no_model(struct exchange *ex)
 {
     struct buf text = BUF_INIT(2 * MODEL_KEY_MAX);
 
-    if (api_put_no_model_text(&text, ex->route, ex->asked.model) == 0 && buf_put_char(&text, '\0') == 0)
+    if (api_put_no_model_text(&text, ex->route, ex->asked.model) == 0 &&
+        buf_put_char(&text, '\0') == 0)
         exchange_refuse(ex, REASON_no_model, text.data);
     else
         exchange_refuse(ex, REASON_no_model, NULL);
@@ -218,7 +224,9 @@ static nsec_t whole_answer_time(const struct gateway_settings *s)
 {
     if (s->whole_answer_timeout_ns != 0)
         return s->whole_answer_timeout_ns;
-    return s->first_token_timeout_ns == NSEC_NEVER ? NSEC_NEVER : s->first_token_timeout_ns * WHOLE_ANSWER_FACTOR;
+    return s->first_token_timeout_ns == NSEC_NEVER
+               ? NSEC_NEVER
+               : s->first_token_timeout_ns * WHOLE_ANSWER_FACTOR;
 }
 
 static nsec_t answer_time(const struct exchange *ex)
@@ -242,7 +250,8 @@ void exchange_ask_node(struct exchange *ex, bool is_fresh)
     ex->tl.node = desk_node_name(&w->gateway->desk, ex->grant.node);
     ex->has_looked = false;
     ex->retry_after_ns = -1;
-    r = attempt_start(&ex->attempt, &relay_ops, &w->upstreams[ex->grant.node], &ex->request, is_fresh);
+    r = attempt_start(&ex->attempt, &relay_ops, &w->upstreams[ex->grant.node], &ex->request,
+                      is_fresh);
     if (r < 0) {
         (void)snprintf(ex->why, sizeof(ex->why), "%s", err_text(r));
         exchange_leave_desk(ex, CALL_CANCELLED); /* our own want, not the node's fault */
@@ -261,7 +270,8 @@ static void no_grant(struct exchange *ex, int r)
         return;
     }
     if (ex->tl.n_attempts > 0) {
-        exchange_failed(ex, CALL_CONNECT_FAILED); /* as the attempt before it: wait, and look again */
+        exchange_failed(ex,
+                        CALL_CONNECT_FAILED); /* as the attempt before it: wait, and look again */
         return;
     }
     if (r == FLEET_NO_MODEL && desk_n_up(&ex->worker->gateway->desk) > 0)
@@ -286,11 +296,16 @@ void exchange_enter_desk(struct exchange *ex)
 static enum reason reason_of(enum call_outcome outcome)
 {
     static const enum reason reasons[N_CALL_OUTCOMES] = {
-        [CALL_CONNECT_FAILED] = REASON_node_connect, [CALL_STALE_CONNECTION] = REASON_node_reset,
-        [CALL_RESET] = REASON_node_reset,            [CALL_OVERLOAD] = REASON_overload,
-        [CALL_STATUS_500] = REASON_node_5xx,         [CALL_STATUS_502_504] = REASON_node_5xx,
-        [CALL_CALLER_FAULT] = REASON_bad_request,    [CALL_DEADLINE] = REASON_deadline,
-        [CALL_BROKEN_ANSWER] = REASON_node_reset,    [CALL_CANCELLED] = REASON_client_gone,
+        [CALL_CONNECT_FAILED] = REASON_node_connect,
+        [CALL_STALE_CONNECTION] = REASON_node_reset,
+        [CALL_RESET] = REASON_node_reset,
+        [CALL_OVERLOAD] = REASON_overload,
+        [CALL_STATUS_500] = REASON_node_5xx,
+        [CALL_STATUS_502_504] = REASON_node_5xx,
+        [CALL_CALLER_FAULT] = REASON_bad_request,
+        [CALL_DEADLINE] = REASON_deadline,
+        [CALL_BROKEN_ANSWER] = REASON_node_reset,
+        [CALL_CANCELLED] = REASON_client_gone,
     };
 
     return reasons[outcome];
@@ -308,8 +323,8 @@ static void give_up(struct exchange *ex, enum call_outcome outcome)
     }
     if (outcome == CALL_CONNECT_FAILED && desk_n_up(&ex->worker->gateway->desk) == 0)
         reason = REASON_no_node;
-    (void)snprintf(text, sizeof(text), "%s: node " STR_FMT ": %s (%u attempts)", reason_text(reason), STR_ARG(ex->tl.node),
-                   ex->why, ex->tl.n_attempts);
+    (void)snprintf(text, sizeof(text), "%s: node " STR_FMT ": %s (%u attempts)",
+                   reason_text(reason), STR_ARG(ex->tl.node), ex->why, ex->tl.n_attempts);
     exchange_refuse(ex, reason, text);
 }
 
@@ -330,14 +345,16 @@ void exchange_failed(struct exchange *ex, enum call_outcome outcome)
     struct retry_answer answer;
 
     net_timer_disarm(&ex->timer);
-    answer = ex->is_gone ? (struct retry_answer){RETRY_NO, 0}
-                         : retry_decide(&g->settings->retry, &ex->retry, &question, &ex->worker->rng);
+    answer = ex->is_gone
+                 ? (struct retry_answer){RETRY_NO, 0}
+                 : retry_decide(&g->settings->retry, &ex->retry, &question, &ex->worker->rng);
     if (answer.verdict == RETRY_SAME) {
         exchange_ask_node(ex, /* is_fresh= */ true);
         return;
     }
     exchange_leave_desk(ex, outcome);
-    if (answer.verdict == RETRY_NO || (had_attempt && !desk_may_retry(&g->desk, &ex->grant, outcome))) {
+    if (answer.verdict == RETRY_NO ||
+        (had_attempt && !desk_may_retry(&g->desk, &ex->grant, outcome))) {
         if (ex->is_gone)
             exchange_finish(ex, REASON_client_gone);
         else
@@ -358,10 +375,10 @@ void exchange_failed(struct exchange *ex, enum call_outcome outcome)
 static void time_out(struct exchange *ex)
 {
     const bool is_inference = ex->route->work == API_INFERENCE;
-    enum reason reason = time_now() >= ex->deadline            ? REASON_deadline
-                         : ex->state == EXCHANGE_RELAYING      ? REASON_between_tokens_timeout
-                         : is_inference                        ? REASON_first_token_timeout
-                                                               : REASON_metadata_timeout;
+    enum reason reason = time_now() >= ex->deadline       ? REASON_deadline
+                         : ex->state == EXCHANGE_RELAYING ? REASON_between_tokens_timeout
+                         : is_inference                   ? REASON_first_token_timeout
+                                                          : REASON_metadata_timeout;
 
     attempt_cancel(&ex->attempt);
     (void)snprintf(ex->why, sizeof(ex->why), "%s", reason_text(reason));
@@ -423,7 +440,8 @@ static void put_length(struct exchange *ex)
 
 static void understand(struct exchange *ex)
 {
-    (void)!api_request_read(ex->route, buf_str(&ex->body), &ex->asked); /* unroutable: any node, which says why */
+    (void)!api_request_read(ex->route, buf_str(&ex->body),
+                            &ex->asked); /* unroutable: any node, which says why */
     ex->ask.key = model_key_str(&ex->asked.key);
     ex->ask.hash = hash_bytes(ex->worker->gateway->desk.fleet.hash_key, ex->ask.key);
     ex->ask.needs_http = ex->route->family != API_OLLAMA || ex->route->id == ROUTE_EMBEDDINGS;
@@ -479,7 +497,8 @@ static void answer_local(struct exchange *ex)
     if (ex->route->id == ROUTE_VERSION)
         answer_version(ex);
     else
-        exchange_answer(ex, 200, STR("Content-Type: text/plain; charset=utf-8\r\n"), STR("Ollama is running"));
+        exchange_answer(ex, 200, STR("Content-Type: text/plain; charset=utf-8\r\n"),
+                        STR("Ollama is running"));
 }
 
 void exchange_start(struct exchange *ex)
@@ -516,8 +535,8 @@ void exchange_room(struct exchange *ex)
 /* A load must not die with the one who caused it: others wait for it too. */
 static bool may_be_loading(const struct exchange *ex)
 {
-    return (ex->state == EXCHANGE_ASKING || ex->state == EXCHANGE_HOLDING) && ex->route->work == API_INFERENCE &&
-           ex->ask.key.len > 0 && !ex->grant.is_resident;
+    return (ex->state == EXCHANGE_ASKING || ex->state == EXCHANGE_HOLDING) &&
+           ex->route->work == API_INFERENCE && ex->ask.key.len > 0 && !ex->grant.is_resident;
 }
 
 void exchange_leave(struct exchange *ex, struct sink *rest)

@@ -10,10 +10,12 @@
  *        attempt  │  ▼
  *                 WAITING (delay) / LOOKING (nodes are asked again)
  *
- * The door fills it and starts it; from then on it chooses nodes at the desk, makes attempts, relays the answer into its sink, and tells everything
- * about itself once, at its end. It knows neither sockets nor protocols. There is one loop and no other: the next attempt.
+ * The door fills it and starts it; from then on it chooses nodes at the desk, makes attempts,
+ * relays the answer into its sink, and tells everything about itself once, at its end. It knows
+ * neither sockets nor protocols. There is one loop and no other: the next attempt.
  *
- * Owned by itself from exchange_start() on: it ends with sink->end, or after exchange_leave(), and frees itself at the end of that turn of the loop.
+ * Owned by itself from exchange_start() on: it ends with sink->end, or after exchange_leave(), and
+ * frees itself at the end of that turn of the loop.
  */
 
 #include "api/request.h"
@@ -41,20 +43,21 @@ struct exchange {
     struct worker *worker;
     struct sink *sink;
     struct list link;
-    struct net_task bury;              /* frees it at the end of the turn */
-    struct net_timer timer;            /* of the state it is in */
+    struct net_task bury;   /* frees it at the end of the turn */
+    struct net_timer timer; /* of the state it is in */
     struct arena arena;
     struct timeline tl;
     enum exchange_state state;
-    bool is_gone;                      /* the client left; the sink discards */
-    bool is_looking;                   /* `look` is on its way */
-    bool has_looked;                   /* since the last attempt */
-    bool is_paused;                    /* the source waits for the sink */
+    bool is_gone;    /* the client left; the sink discards */
+    bool is_looking; /* `look` is on its way */
+    bool has_looked; /* since the last attempt */
+    bool is_paused;  /* the source waits for the sink */
 
     /* The request, as the door understood it. */
-    enum api_family family;            /* shape of errors */
-    const struct api_route *route;     /* NULL: no such path */
-    struct attempt_request request;    /* as it goes to nodes; `fields` gets its Content-Length at start */
+    enum api_family family;        /* shape of errors */
+    const struct api_route *route; /* NULL: no such path */
+    /* as it goes to nodes; `fields` gets its Content-Length at start */
+    struct attempt_request request;
     struct buf body;
     struct api_request asked;
     struct fleet_ask ask;
@@ -65,17 +68,16 @@ struct exchange {
     struct retry_state retry;
     struct look_again look;
     struct merge *merge;
-    nsec_t deadline;                   /* of the whole request */
-    nsec_t answer_due;                 /* of the attempt's first record */
+    nsec_t deadline;   /* of the whole request */
+    nsec_t answer_due; /* of the attempt's first record */
 
     /* The answer in hand. */
     struct answer_head head;
-    struct buf answer_fields;          /* what head.fields points at */
+    struct buf answer_fields; /* what head.fields points at */
     struct api_answer judge;
-    struct buf held;                   /* HOLDING: the body of a failure, for the decision and the client */
-    enum call_outcome held_outcome;
+    struct buf held; /* HOLDING: the body of a failure, for the decision and the client */
     nsec_t retry_after_ns;
-    char why[160];                     /* of the last failure, for logs and clients */
+    char why[160]; /* of the last failure, for logs and clients */
 };
 
 /* Room that the door leaves behind request.fields for "Content-Length: N\r\n". */
@@ -84,7 +86,10 @@ struct exchange {
 /* A new exchange with a request id. NULL without memory. */
 struct exchange *exchange_new(struct worker *w, struct sink *sink);
 
-/* Adds a piece of the request body, kept until the end. Return: 0; -ENOBUFS the memory for all bodies is used up; -ENOMEM. */
+/*
+ * Adds a piece of the request body, kept until the end. Return: 0; -ENOBUFS the memory for all
+ * bodies is used up; -ENOMEM.
+ */
 MUST_USE int exchange_hold(struct exchange *ex, struct str bytes);
 
 /* The request is whole. May answer, and end, before it returns. */
@@ -102,7 +107,9 @@ void exchange_fail(struct exchange *ex, const struct api_error *error);
 /* The sink has room again. */
 void exchange_room(struct exchange *ex);
 
-/* The client left: what still has to go on goes into @rest, and its `end` tells when all is over. */
+/*
+ * The client left: what still has to go on goes into @rest, and its `end` tells when all is over.
+ */
 void exchange_leave(struct exchange *ex, struct sink *rest);
 
 /* The process ends: everything stops, and the client is told. */

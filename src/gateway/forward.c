@@ -4,7 +4,7 @@
 #include <errno.h>
 
 static const struct str kept_back[] = {
-    STR_INIT("host"),   STR_INIT("content-length"), STR_INIT("origin"),
+    STR_INIT("host"),   STR_INIT("content-length"),  STR_INIT("origin"),
     STR_INIT("expect"), STR_INIT("accept-encoding"), STR_INIT("forwarded"),
 };
 
@@ -73,7 +73,8 @@ static unsigned count_hops(const struct h1_head *head)
     return n;
 }
 
-int forward_prepare(struct exchange *ex, const struct h1_head *head, const struct keys *keys, const char *via)
+int forward_prepare(struct exchange *ex, const struct h1_head *head, const struct keys *keys,
+                    const char *via)
 {
     struct str via_value = str_of(via);
     char *fields = arena_alloc(&ex->arena, fields_bound(head, via_value));
@@ -110,7 +111,8 @@ bool forward_is_loop(const struct h1_head *head, struct str via_token)
     for (size_t i = 0; i < head->n_fields; i++) {
         struct str value = head->fields[i].value;
 
-        if (str_eq_nocase(head->fields[i].name, STR("via")) && str_search(value, via_token) < value.len)
+        if (str_eq_nocase(head->fields[i].name, STR("via")) &&
+            str_search(value, via_token) < value.len)
             return true;
     }
     return count_hops(head) > FORWARD_HOPS_MAX;

@@ -15,7 +15,8 @@ static const char *start_hint(const struct url *url)
 {
     if (str_eq(str_of(url->scheme), STR("mcp")))
         return "On that machine: chasqui serve --mcp ADDR";
-    return addr_is_loopback(&url->addr) ? "Start it: ollama serve" : "On that machine: OLLAMA_HOST=0.0.0.0 ollama serve";
+    return addr_is_loopback(&url->addr) ? "Start it: ollama serve"
+                                        : "On that machine: OLLAMA_HOST=0.0.0.0 ollama serve";
 }
 
 void gateway_log_news(struct gateway *g, const struct desk_news *news)
@@ -32,15 +33,17 @@ void gateway_log_news(struct gateway *g, const struct desk_news *news)
     (void)addr_print(&g->urls[news->node].addr, addr);
     switch (news->what) {
     case FLEET_NODE_UP:
-        log_event(LOG_INFO, "node_up", "node " STR_FMT " %s://%s is up; serving %zu of %zu", STR_ARG(name), scheme, addr, news->n_up, n);
+        log_event(LOG_INFO, "node_up", "node " STR_FMT " %s://%s is up; serving %zu of %zu",
+                  STR_ARG(name), scheme, addr, news->n_up, n);
         break;
     case FLEET_NODE_DOWN:
         log_event(LOG_WARN, "node_down",
-                  "node " STR_FMT " %s://%s: %s; still serving %zu of %zu. %s", STR_ARG(name), scheme, addr, news->why, news->n_up, n,
-                  start_hint(&g->urls[news->node]));
+                  "node " STR_FMT " %s://%s: %s; still serving %zu of %zu. %s", STR_ARG(name),
+                  scheme, addr, news->why, news->n_up, n, start_hint(&g->urls[news->node]));
         break;
     case FLEET_NODE_EJECTED:
-        log_event(LOG_WARN, "node_ejected", "node " STR_FMT " %s://%s answers badly (%s): left alone for a while",
+        log_event(LOG_WARN, "node_ejected",
+                  "node " STR_FMT " %s://%s answers badly (%s): left alone for a while",
                   STR_ARG(name), scheme, addr, news->why);
         break;
     case FLEET_NO_NEWS:
@@ -60,7 +63,8 @@ static void list_names(struct str names, char *out, size_t size)
         struct str name = str_split(&names, '\0');
 
         if (n++ < most && (size_t)at + name.len + 3 < size)
-            at += snprintf(out + at, size - (size_t)at, "%s" STR_FMT, n > 1 ? ", " : "", STR_ARG(name));
+            at += snprintf(out + at, size - (size_t)at, "%s" STR_FMT, n > 1 ? ", " : "",
+                           STR_ARG(name));
     }
     if (n > most)
         (void)snprintf(out + at, size - (size_t)at, " and %zu more", n - most);
@@ -77,8 +81,9 @@ static void log_node(struct gateway *g, uint16_t index)
     list_names(buf_str(&names), list, sizeof(list));
     buf_fini(&names);
     if (node.state == NODE_UP)
-        log_event(LOG_INFO, "node", "node " STR_FMT ": Ollama %s, %zu models (%zu loaded): %s", STR_ARG(node.name),
-                  node.version, node.n_models, node.n_resident, list[0] != '\0' ? list : "none");
+        log_event(LOG_INFO, "node", "node " STR_FMT ": Ollama %s, %zu models (%zu loaded): %s",
+                  STR_ARG(node.name), node.version, node.n_models, node.n_resident,
+                  list[0] != '\0' ? list : "none");
 }
 
 void gateway_on_ready(struct gateway *g)
@@ -96,11 +101,15 @@ void gateway_on_ready(struct gateway *g)
     }
     (void)addr_print(&g->listens[0], addr);
     if (n_up == 0)
-        log_event(LOG_WARN, "ready", "ready, but none of %zu nodes is up: requests get 503 until one is", g->n_nodes);
+        log_event(LOG_WARN, "ready",
+                  "ready, but none of %zu nodes is up: requests get 503 until one is", g->n_nodes);
     else if (n_models == 0)
-        log_event(LOG_INFO, "ready", "ready, but no node has a model yet. On a node: ollama pull llama3.2");
+        log_event(LOG_INFO, "ready",
+                  "ready, but no node has a model yet. On a node: ollama pull llama3.2");
     else
-        log_event(LOG_INFO, "ready", "ready. Try: curl http://%s/api/tags  or  OLLAMA_HOST=%s ollama list", addr, addr);
+        log_event(LOG_INFO, "ready",
+                  "ready. Try: curl http://%s/api/tags  or  OLLAMA_HOST=%s ollama list", addr,
+                  addr);
 }
 
 /*
@@ -109,7 +118,9 @@ void gateway_on_ready(struct gateway *g)
 
 void gateway_drain(struct gateway *g)
 {
-    log_event(LOG_INFO, "draining", "ending: nothing new is accepted, streams may go on for %lld s; a second signal ends at once",
+    log_event(LOG_INFO, "draining",
+              "ending: nothing new is accepted, streams may go on for %lld s; a second signal ends "
+              "at once",
               (long long)(g->settings->drain_timeout_ns / NSEC_PER_SEC));
     g->control.is_draining = true;
     for (size_t i = 0; i < g->n_workers; i++)
@@ -153,7 +164,9 @@ static int make_nodes(struct gateway *g)
         if (r < 0)
             return r;
         at = g->name_texts + i * sizeof(addr);
-        (void)snprintf(at, sizeof(addr), "%s", nodes[i].name[0] != '\0' ? nodes[i].name : addr_print(&g->urls[i].addr, addr));
+        (void)snprintf(at, sizeof(addr), "%s",
+                       nodes[i].name[0] != '\0' ? nodes[i].name
+                                                : addr_print(&g->urls[i].addr, addr));
         g->names[i] = str_of(at);
     }
     return 0;
@@ -170,7 +183,8 @@ static void make_via(struct gateway *g)
 
 static bool is_same_addr(const struct addr *a, const struct addr *b)
 {
-    bool is_all = b->host[0] == '\0' || str_eq(str_of(b->host), STR("0.0.0.0")) || str_eq(str_of(b->host), STR("::"));
+    bool is_all = b->host[0] == '\0' || str_eq(str_of(b->host), STR("0.0.0.0")) ||
+                  str_eq(str_of(b->host), STR("::"));
 
     return a->port == b->port && ((addr_is_loopback(a) && (addr_is_loopback(b) || is_all)) ||
                                   str_eq_nocase(str_of(a->host), str_of(b->host)));
@@ -184,8 +198,12 @@ static int check_not_self(const struct gateway *g)
     for (size_t i = 0; i < g->n_nodes; i++)
         for (size_t k = 0; k < g->n_listens; k++)
             if (is_same_addr(&g->urls[i].addr, &g->listens[k])) {
-                log_event(LOG_ERROR, "self", "node " STR_FMT " is this gateway itself (%s); name the Ollama server instead: --node URL, "
-                          "or unset OLLAMA_HOST", STR_ARG(g->names[i]), addr_print(&g->listens[k], addr));
+                log_event(
+                    LOG_ERROR, "self",
+                    "node " STR_FMT
+                    " is this gateway itself (%s); name the Ollama server instead: --node URL, "
+                    "or unset OLLAMA_HOST",
+                    STR_ARG(g->names[i]), addr_print(&g->listens[k], addr));
                 return -EINVAL;
             }
     return 0;
@@ -200,8 +218,11 @@ static int check_exposure(const struct gateway *g, const struct addr *at, bool i
         return 0;
     if (is_admin ? g->keys.n_keys > 0 : g->keys.n_keys > 0 || g->settings->allow_anonymous)
         return 0;
-    log_event(LOG_ERROR, "exposed", "%s can be reached by other machines and there are no keys: anybody could use your models. Give "
-              "--keys-file FILE (lines of name:key:scopes)%s, or listen on 127.0.0.1", addr_print(at, addr),
+    log_event(LOG_ERROR, "exposed",
+              "%s can be reached by other machines and there are no keys: anybody could use your "
+              "models. Give "
+              "--keys-file FILE (lines of name:key:scopes)%s, or listen on 127.0.0.1",
+              addr_print(at, addr),
               is_admin ? "" : ", or allow_anonymous: true in the configuration");
     return -EPERM;
 }
@@ -215,7 +236,8 @@ static int load_keys(struct gateway *g)
         return 0;
     r = keys_load(g->settings->keys_file, &g->keys, &errors);
     if (errors.len > 0)
-        log_event(r < 0 ? LOG_ERROR : LOG_WARN, "keys", STR_FMT, STR_ARG(str_trim(buf_str(&errors))));
+        log_event(r < 0 ? LOG_ERROR : LOG_WARN, "keys", STR_FMT,
+                  STR_ARG(str_trim(buf_str(&errors))));
     buf_fini(&errors);
     return r;
 }
@@ -227,11 +249,15 @@ static int bind_one(struct addr *at, size_t n, int *ret_fds, const char *what, b
     int r = net_listen_fds(at, n, ret_fds);
 
     if (r == -EADDRINUSE && is_optional)
-        log_event(LOG_WARN, "listen", "%s is in use: there will be no %s door; choose another address with --%s", addr_print(at, addr),
-                  what, what);
+        log_event(LOG_WARN, "listen",
+                  "%s is in use: there will be no %s door; choose another address with --%s",
+                  addr_print(at, addr), what, what);
     else if (r < 0)
-        log_event(LOG_ERROR, "listen", "cannot listen on %s for %s: %s%s", addr_print(at, addr), what, err_text(r),
-                  r == -EADDRINUSE ? "; another program (maybe another gateway) has it: stop that, or choose another address" : "");
+        log_event(LOG_ERROR, "listen", "cannot listen on %s for %s: %s%s", addr_print(at, addr),
+                  what, err_text(r),
+                  r == -EADDRINUSE ? "; another program (maybe another gateway) has it: stop that, "
+                                     "or choose another address"
+                                   : "");
     else
         log_event(LOG_INFO, "listening", "%s %s", what, addr_print(at, addr));
     return r;
@@ -269,7 +295,10 @@ static int parse_listens(struct gateway *g)
     return r == 0 ? check_exposure(g, &g->control.admin_addr, true) : r;
 }
 
-/* Binds all listeners, for each worker one descriptor: @fds by listener (HTTP, then MCP), then by worker. */
+/*
+ * Binds all listeners, for each worker one descriptor: @fds by listener (HTTP, then MCP), then by
+ * worker.
+ */
 static int bind_listens(struct gateway *g, int *fds)
 {
     int r = 0;
@@ -277,8 +306,8 @@ static int bind_listens(struct gateway *g, int *fds)
     for (size_t i = 0; i < g->n_listens && r == 0; i++)
         r = bind_one(&g->listens[i], g->n_workers, fds + i * g->n_workers, "http", false);
     for (size_t i = 0; i < g->n_mcp_listens && r == 0; i++) {
-        r = bind_one(&g->mcp_listens[i], g->n_workers, fds + (g->n_listens + i) * g->n_workers, "mcp",
-                     g->settings->is_mcp_default);
+        r = bind_one(&g->mcp_listens[i], g->n_workers, fds + (g->n_listens + i) * g->n_workers,
+                     "mcp", g->settings->is_mcp_default);
         if (r == -EADDRINUSE && g->settings->is_mcp_default) {
             g->n_mcp_listens = 0;
             r = 0;
@@ -332,8 +361,9 @@ static int start(struct gateway *g, const struct control_ops *ops)
         r = control_init(&g->control, g, ops, admin_fd);
     for (size_t k = 0; k < g->n_workers && r == 0; k++)
         r = worker_start(&g->workers[k]);
+    /* out of threads in the middle of starting: nothing sane is left to do */
     if (r < 0 && g->workers[0].is_running)
-        abort(); /* out of threads in the middle of starting: nothing sane is left to do */
+        abort();
     return r;
 }
 

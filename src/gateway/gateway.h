@@ -4,7 +4,8 @@
 /*
  * The gateway: life of the process
  *
- * Owns what workers share: the desk, keys and guards (immutable), the account of held bodies, and the control thread.
+ * Owns what workers share: the desk, keys and guards (immutable), the account of held bodies, and
+ * the control thread.
  */
 
 #include <stdatomic.h>
@@ -27,18 +28,18 @@ struct gateway {
     struct control control;
     struct worker *workers;
     size_t n_workers;
-    size_t n_ended;                  /* workers that have; control's */
-    struct addr *listens;            /* as bound */
+    size_t n_ended;       /* workers that have; control's */
+    struct addr *listens; /* as bound */
     size_t n_listens;
     struct addr *mcp_listens;
     size_t n_mcp_listens;
     size_t n_nodes;
     struct str *names;
     struct url *urls;
-    char *name_texts;                /* owns what names point at */
-    _Atomic uint64_t bodies_bytes;   /* of all held bodies; workers add and subtract, relaxed */
-    char via[48];                    /* "1.1 chasqui-<random>": how this process knows itself again */
-    struct str via_token;            /* "chasqui-<random>" in it */
+    char *name_texts;              /* owns what names point at */
+    _Atomic uint64_t bodies_bytes; /* of all held bodies; workers add and subtract, relaxed */
+    char via[48];                  /* "1.1 chasqui-<random>": how this process knows itself again */
+    struct str via_token;          /* "chasqui-<random>" in it */
 };
 
 /* Runs until it is told to end. @settings etc. outlive it. Return: exit code. */

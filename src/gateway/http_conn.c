@@ -6,11 +6,11 @@
 
 #include "base/err.h"
 
-#define PIPELINE_MAX       (64 * 1024)  /* unread bytes kept while an answer is on its way */
-#define LINGER_IDLE_NS     (2 * NSEC_PER_SEC)
-#define LINGER_NS          (30 * NSEC_PER_SEC)
-#define HEAD_OWN_MAX       256          /* status line, framing, Connection */
-#define KEPT_MAX           (PIPELINE_MAX + 2 * NET_READ_BUF_BYTES)
+#define PIPELINE_MAX   (64 * 1024) /* unread bytes kept while an answer is on its way */
+#define LINGER_IDLE_NS (2 * NSEC_PER_SEC)
+#define LINGER_NS      (30 * NSEC_PER_SEC)
+#define HEAD_OWN_MAX   256 /* status line, framing, Connection */
+#define KEPT_MAX       (PIPELINE_MAX + 2 * NET_READ_BUF_BYTES)
 
 static void go_on(struct http_conn *c);
 
@@ -68,7 +68,8 @@ static void abandon(struct http_conn *c)
 
 static void arm(struct http_conn *c, nsec_t after)
 {
-    net_timer_arm(c->server->loop, &c->timer, after == NSEC_NEVER ? NSEC_NEVER : time_now() + after);
+    net_timer_arm(c->server->loop, &c->timer,
+                  after == NSEC_NEVER ? NSEC_NEVER : time_now() + after);
 }
 
 /* A client that takes nothing for the whole time-out is cut off. */
@@ -104,11 +105,13 @@ void http_conn_flush(struct http_conn *c)
     if (out->conn != c)
         return;
     out->conn = NULL;
-    if (c->state != HTTP_CONN_CLOSING && net_stream_write(&c->stream, out->pieces, out->n_pieces) < 0)
+    if (c->state != HTTP_CONN_CLOSING &&
+        net_stream_write(&c->stream, out->pieces, out->n_pieces) < 0)
         abandon(c);
     out->n_pieces = 0;
     out->text.len = 0;
-    if (c->state == HTTP_CONN_ANSWERING && c->timer.due == NSEC_NEVER && net_stream_unsent(&c->stream) > 0)
+    if (c->state == HTTP_CONN_ANSWERING && c->timer.due == NSEC_NEVER &&
+        net_stream_unsent(&c->stream) > 0)
         watch_sending(c);
 }
 
@@ -185,8 +188,9 @@ void http_conn_head(struct http_conn *c, const struct http_answer *answer)
 
     c->has_answer = true;
     c->is_continue_due = false;
+    /* with unread body bytes before it, nothing behind can be read */
     if (c->server->is_draining || c->state == HTTP_CONN_BODY)
-        c->wants_close = true; /* with unread body bytes before it, nothing behind can be read */
+        c->wants_close = true;
     (void)!h1_put_status(&out->text, answer->status);
     put_text(out, answer->own_fields);
     if (is_long) {
@@ -266,15 +270,17 @@ void http_conn_end(struct http_conn *c, bool is_complete)
         return;
     if (c->wants_close)
         linger(c);
+    /* who asks without reading waits: on_room() goes on */
     else if (net_stream_unsent(&c->stream) > 0)
-        c->is_answered = true; /* who asks without reading waits: on_room() goes on */
+        c->is_answered = true;
     else
         next_request(c);
 }
 
 void http_conn_answer(struct http_conn *c, int status, struct str fields, struct str body)
 {
-    const struct http_answer answer = {.status = status, .fields = fields, .has_length = true, .length = body.len};
+    const struct http_answer answer = {
+        .status = status, .fields = fields, .has_length = true, .length = body.len};
 
     http_conn_head(c, &answer);
     http_conn_piece(c, body);
@@ -304,8 +310,9 @@ static void reject(struct http_conn *c, int err)
     c->state = HTTP_CONN_BODY; /* what follows cannot be read as a request */
     c->wants_close = true;
     c->server->ops->on_reject(c, status, reject_text(err));
+    /* no memory for an answer */
     if (c->state == HTTP_CONN_BODY)
-        conn_close(c); /* no memory for an answer */
+        conn_close(c);
 }
 
 static void on_timer(struct net_timer *timer)
@@ -368,7 +375,9 @@ static void begin_request(struct http_conn *c, const struct h1_head *head)
     h1_body_init(&c->body, head);
 }
 
-/* Return: 0 a head was read and the request goes on; H1_MORE; H1_DONE it was answered or refused. */
+/*
+ * Return: 0 a head was read and the request goes on; H1_MORE; H1_DONE it was answered or refused.
+ */
 static int read_head(struct http_conn *c, struct str *in)
 {
     const struct h1_limits limits = H1_LIMITS_DEFAULT;
@@ -394,8 +403,9 @@ static int read_head(struct http_conn *c, struct str *in)
         reject(c, -EMSGSIZE);
         return H1_DONE;
     }
+    /* nothing unread, so an early answer need not close */
     if (head.framing == H1_BODY_NONE)
-        c->state = HTTP_CONN_ANSWERING; /* nothing unread, so an early answer need not close */
+        c->state = HTTP_CONN_ANSWERING;
     r = c->server->ops->on_head(c, &head);
     if (r == HTTP_CONN_REFUSED)
         return H1_DONE;
@@ -430,7 +440,10 @@ static int read_body(struct http_conn *c, struct str *in)
     return H1_DONE;
 }
 
-/* Takes one request off the front of *in. Return: H1_MORE bytes are missing; H1_DONE it was answered, or is going to be. */
+/*
+ * Takes one request off the front of *in. Return: H1_MORE bytes are missing; H1_DONE it was
+ * answered, or is going to be.
+ */
 static int read_request(struct http_conn *c, struct str *in)
 {
     int r = 0;
@@ -442,7 +455,10 @@ static int read_request(struct http_conn *c, struct str *in)
     return r;
 }
 
-/* Keeps what could not be used yet; goes on with it later when @r says that a request was done with. */
+/*
+ * Keeps what could not be used yet; goes on with it later when @r says that a request was done
+ * with.
+ */
 static void keep(struct http_conn *c, struct str rest, bool is_kept, int r)
 {
     if (c->state == HTTP_CONN_LINGER || c->state == HTTP_CONN_CLOSING) {
@@ -521,8 +537,9 @@ static void on_eof(struct net_stream *s)
 {
     struct http_conn *c = container_of(s, struct http_conn, stream);
 
+    /* the answer is on its way, and a half-closed client still reads */
     if (c->is_answered)
-        linger(c); /* the answer is on its way, and a half-closed client still reads */
+        linger(c);
     else if (c->state != HTTP_CONN_LINGER || net_stream_unsent(s) == 0)
         abandon(c);
 }
@@ -620,7 +637,7 @@ void http_server_drain(struct http_server *server)
 {
     server->is_draining = true;
     net_listener_close(&server->listener);
-    list_for_each_safe(it, &server->conns) {
+    list_for_each_safe (it, &server->conns) {
         struct http_conn *c = container_of(it, struct http_conn, link);
 
         if (c->state == HTTP_CONN_HEAD && c->head_begun == 0)
@@ -631,6 +648,6 @@ void http_server_drain(struct http_server *server)
 void http_server_close(struct http_server *server)
 {
     net_listener_close(&server->listener);
-    list_for_each_safe(it, &server->conns)
+    list_for_each_safe (it, &server->conns)
         abandon(container_of(it, struct http_conn, link));
 }

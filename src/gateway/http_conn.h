@@ -4,11 +4,12 @@
 /*
  * A client's HTTP/1.1 connection
  *
- *   HEAD ──► BODY ──► ANSWERING ──► HEAD ...      one request at a time, pipelined ones wait in order
+ *   HEAD ──► BODY ──► ANSWERING ──► HEAD ...   one request at a time, pipelined ones wait
  *     └────────┴──────────┴──► LINGER ──► CLOSING ──► freed
  *
- * Reads requests strictly and in bounded memory, writes answers in the framing that the client's version allows. What a request
- * means is its owner's business: the door of the gateway and the admin listener are two owners. An idle connection holds no buffer.
+ * Reads requests strictly and in bounded memory, writes answers in the framing that the client's
+ * version allows. What a request means is its owner's business: the door of the gateway and the
+ * admin listener are two owners. An idle connection holds no buffer.
  */
 
 #include "http/h1.h"
@@ -27,34 +28,45 @@ enum {
 
 struct http_conn_ops {
     const char *name;
-    struct http_conn *(*conn_new)(struct http_server *server); /* zeroed http_conn inside the owner's object, or NULL */
+    /* zeroed http_conn inside the owner's object, or NULL */
+    struct http_conn *(*conn_new)(struct http_server *server);
     void (*conn_free)(struct http_conn *c);
 
-    /* A head has been read; its slices are valid during the call. Return: 0 read the body; HTTP_CONN_REFUSED. */
+    /*
+     * A head has been read; its slices are valid during the call. Return: 0 read the body;
+     * HTTP_CONN_REFUSED.
+     */
     int (*on_head)(struct http_conn *c, const struct h1_head *head);
     /* A piece of the body. Return: 0; HTTP_CONN_REFUSED. */
     int (*on_body)(struct http_conn *c, struct str bytes);
-    void (*on_request)(struct http_conn *c);                   /* the request is whole: answer it */
-    void (*on_gone)(struct http_conn *c);                      /* the client left while a request was open */
-    void (*on_room)(struct http_conn *c);                      /* unsent bytes fell to none */
-    /* The bytes are no request, or will not become one: answer, and let go of an open request. The connection ends behind the answer. */
+    void (*on_request)(struct http_conn *c); /* the request is whole: answer it */
+    void (*on_gone)(struct http_conn *c);    /* the client left while a request was open */
+    void (*on_room)(struct http_conn *c);    /* unsent bytes fell to none */
+    /*
+     * The bytes are no request, or will not become one: answer, and let go of an open request. The
+     * connection ends behind the answer.
+     */
     void (*on_reject)(struct http_conn *c, int status, const char *text);
 };
 
 struct http_settings {
-    nsec_t head_timeout_ns;      /* from its first byte to its last */
+    nsec_t head_timeout_ns; /* from its first byte to its last */
     nsec_t body_idle_timeout_ns;
-    nsec_t keep_alive_ns;        /* between requests */
-    nsec_t send_timeout_ns;      /* a client that takes nothing for so long is cut off */
+    nsec_t keep_alive_ns;   /* between requests */
+    nsec_t send_timeout_ns; /* a client that takes nothing for so long is cut off */
     uint64_t body_max_bytes;
 };
 
-/* Pieces of output of one loop turn; one per loop, since each turn's output leaves before the next begins. */
+/*
+ * Pieces of output of one loop turn; one per loop, since each turn's output leaves before the next
+ * begins.
+ */
 struct http_out {
     struct http_conn *conn;
     size_t n_pieces;
     struct str pieces[HTTP_OUT_PIECES];
-    struct buf text;             /* heads and chunk sizes that pieces point at; allocated once, so they stay where they are */
+    /* heads and chunk sizes that pieces point at; allocated once, so they stay where they are */
+    struct buf text;
 };
 
 /* Return: 0, -ENOMEM. */
@@ -71,16 +83,21 @@ struct http_server {
     struct net_listener listener;
     struct list conns;
     size_t n_conns;
-    struct net_task *on_idle;    /* deferred when the last connection has gone while draining; NULL: nobody asks */
-    bool is_draining;            /* answers say Connection: close, idle connections go */
-    bool is_loopback;            /* only this machine reaches the listener */
+    /* deferred when the last connection has gone while draining; NULL: nobody asks */
+    struct net_task *on_idle;
+    bool is_draining; /* answers say Connection: close, idle connections go */
+    bool is_loopback; /* only this machine reaches the listener */
 };
 
 enum http_conn_state {
     HTTP_CONN_HEAD,
     HTTP_CONN_BODY,
     HTTP_CONN_ANSWERING,
-    HTTP_CONN_LINGER,   /* everything is said: what the client still sends is read and dropped, so that it can read the end */
+    /*
+     * everything is said: what the client still sends is read and dropped, so that it can read the
+     * end
+     */
+    HTTP_CONN_LINGER,
     HTTP_CONN_CLOSING,
 };
 
@@ -89,22 +106,23 @@ struct http_conn {
     struct http_server *server;
     struct list link;
     struct net_timer timer;
-    struct net_task next;          /* goes on with what is in `in` */
-    struct buf in;                 /* unread bytes that had to be kept; empty and unallocated when idle */
+    struct net_task next; /* goes on with what is in `in` */
+    struct buf in;        /* unread bytes that had to be kept; empty and unallocated when idle */
     struct h1_scan scan;
     struct h1_body body;
-    uint64_t body_bytes;           /* of this request so far */
-    nsec_t head_begun;             /* first byte of the head in hand; 0: none came yet */
-    size_t unsent_seen;            /* output that waited when the timer was set */
-    nsec_t linger_until;           /* when patience with a client that goes on sending ends */
+    uint64_t body_bytes; /* of this request so far */
+    nsec_t head_begun;   /* first byte of the head in hand; 0: none came yet */
+    size_t unsent_seen;  /* output that waited when the timer was set */
+    nsec_t linger_until; /* when patience with a client that goes on sending ends */
     enum http_conn_state state;
-    bool is_http10;                /* of the request in hand */
+    bool is_http10; /* of the request in hand */
     bool is_head_request;
-    bool wants_close;              /* the connection ends with this answer */
-    bool is_continue_due;          /* 100 Continue is expected */
-    bool has_answer;               /* a head of an answer went out */
-    bool is_answered;              /* the answer is whole; what the client has not taken yet comes before the next request */
-    bool is_chunked;               /* framing of the answer in hand */
+    bool wants_close;     /* the connection ends with this answer */
+    bool is_continue_due; /* 100 Continue is expected */
+    bool has_answer;      /* a head of an answer went out */
+    /* the answer is whole; what the client has not taken yet comes before the next request */
+    bool is_answered;
+    bool is_chunked; /* framing of the answer in hand */
 };
 
 /* Takes @fd over. Return: 0, -errno. */
@@ -117,20 +135,25 @@ void http_server_drain(struct http_server *server);
 void http_server_close(struct http_server *server);
 
 /*
- * Answering. In order: head, pieces, end; flush at the end of a turn. To be called between on_head and the end of the answer only.
+ * Answering. In order: head, pieces, end; flush at the end of a turn. To be called between on_head
+ * and the end of the answer only.
  */
 
 struct http_answer {
     int status;
     struct str own_fields; /* whole field lines, copied */
-    struct str fields;     /* the same; copied where they fit, beyond that they must stay until the next flush */
-    bool has_length;       /* then exactly `length` bytes follow, and HEAD gets the length without them */
+    /* the same; copied where they fit, beyond that they must stay until the next flush */
+    struct str fields;
+    bool has_length; /* then exactly `length` bytes follow, and HEAD gets the length without them */
     uint64_t length;
 };
 
 void http_conn_head(struct http_conn *c, const struct http_answer *answer);
 
-/* A piece of the body, valid until the next flush; one chunk of its own where the answer is chunked. */
+/*
+ * A piece of the body, valid until the next flush; one chunk of its own where the answer is
+ * chunked.
+ */
 void http_conn_piece(struct http_conn *c, struct str bytes);
 void http_conn_flush(struct http_conn *c);
 

@@ -67,7 +67,7 @@ void mcp_listener_drain(struct mcp_listener *listener, unsigned grace_s)
         return;
     listener->is_draining = true;
     net_listener_close(&listener->listener);
-    list_for_each_safe(it, &listener->conns) {
+    list_for_each_safe (it, &listener->conns) {
         struct wire *w = &container_of(it, struct mcp_conn, link)->wire;
 
         if (mcp_session_goaway(&w->session, MCP_GOAWAY_MAINTENANCE, grace_s, time_now()) < 0)
@@ -82,7 +82,7 @@ void mcp_listener_close(struct mcp_listener *listener)
     if (!listener->is_open)
         return;
     net_listener_close(&listener->listener);
-    list_for_each_safe(it, &listener->conns)
+    list_for_each_safe (it, &listener->conns)
         wire_close(&container_of(it, struct mcp_conn, link)->wire);
 }
 

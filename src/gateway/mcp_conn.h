@@ -4,7 +4,8 @@
 /*
  * MCP listeners and their connections
  *
- * One loop's side of a listener: accepts, counts, drains. What a call means is the door's business (mcp_door.h).
+ * One loop's side of a listener: accepts, counts, drains. What a call means is the door's business
+ * (mcp_door.h).
  */
 
 #include "codec/codec.h"
@@ -22,14 +23,15 @@ struct mcp_listener {
     mcp_gone_fn *on_gone;
     struct mcp_settings settings;
     struct mcp_pool pool;
-    struct arena scratch;        /* of converting bodies */
-    struct buf encoded;          /* the body just converted */
+    struct arena scratch; /* of converting bodies */
+    struct buf encoded;   /* the body just converted */
     struct net_loop *loop;
     struct metrics *metrics;
     struct net_listener listener;
     struct list conns;
     size_t n_conns;
-    struct net_task *on_idle;    /* deferred when the last connection has gone while draining; NULL: nobody asks */
+    /* deferred when the last connection has gone while draining; NULL: nobody asks */
+    struct net_task *on_idle;
     bool is_draining;
     bool is_open;
 };
@@ -38,10 +40,10 @@ struct mcp_conn {
     struct wire wire;
     struct mcp_listener *listener;
     struct list link;
-    struct list requests;        /* the door's, in flight */
-    struct str key_name;         /* of the key it showed; the gateway's memory */
+    struct list requests; /* the door's, in flight */
+    struct str key_name;  /* of the key it showed; the gateway's memory */
     bool is_admin;
-    char peer[NET_PEER_MAX];     /* "" until an access line needs it */
+    char peer[NET_PEER_MAX]; /* "" until an access line needs it */
 };
 
 /* Takes @fd over. Return: 0, -errno. */

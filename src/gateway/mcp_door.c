@@ -13,19 +13,22 @@
 #define ANSWER_MAX  (64 * 1024 * 1024)
 #define SCRATCH_MAX (160 * 1024 * 1024) /* of one conversion; given back with it */
 
-/* A call on its way. It lives until the exchange has ended, also when the connection is gone earlier. */
+/*
+ * A call on its way. It lives until the exchange has ended, also when the connection is gone
+ * earlier.
+ */
 struct door_call {
     struct sink sink;
-    struct list link;           /* of conn->requests; alone when the connection is gone */
-    struct mcp_conn *conn;      /* NULL: gone */
-    struct mcp_call *call;      /* NULL: ended */
+    struct list link;      /* of conn->requests; alone when the connection is gone */
+    struct mcp_conn *conn; /* NULL: gone */
+    struct mcp_call *call; /* NULL: ended */
     struct exchange *exchange;
     const struct codec_service *service;
     enum codec_id codec;
-    struct buf answer;          /* one that is not streamed, or an error body */
+    struct buf answer; /* one that is not streamed, or an error body */
     int status;
     bool is_full;
-    bool is_from_node;          /* the answer is a node's */
+    bool is_from_node; /* the answer is a node's */
 };
 
 static struct worker *worker_of(const struct mcp_listener *listener)
@@ -40,8 +43,9 @@ static struct worker *worker_of(const struct mcp_listener *listener)
 /* Code of an answer with @status that no reason code explains: a node's own refusal. */
 static unsigned code_of_status(int status)
 {
+    /* an error record in the middle of a good answer */
     if (status < 400)
-        return MCP_INTERNAL; /* an error record in the middle of a good answer */
+        return MCP_INTERNAL;
     switch (status) {
     case 401:
         return MCP_UNAUTHENTICATED;
@@ -84,7 +88,8 @@ static void fail(struct door_call *q)
     };
     const struct mcp_ext ext = {.metadata = metadata, .n_metadata = 2};
     struct buf text = BUF_INIT(MCP_ERROR_TEXT_MAX);
-    bool is_own = tl->reason != REASON_none && tl->reason != REASON_bad_request && tl->reason != REASON_node_5xx;
+    bool is_own = tl->reason != REASON_none && tl->reason != REASON_bad_request &&
+                  tl->reason != REASON_node_5xx;
     unsigned code = is_own ? (unsigned)reason_mcp_code(tl->reason) : code_of_status(q->status);
     struct mcp_error error = {
         .code = (uint16_t)code,
@@ -104,7 +109,8 @@ static void fail(struct door_call *q)
 /* Refuses a call that has not become an exchange. */
 static void refuse(struct mcp_conn *c, struct mcp_call *call, enum mcp_code code, const char *text)
 {
-    const struct mcp_error error = MCP_ERROR_MAKE((uint16_t)code, MCP_NOT_PROCESSED, MCP_ORIGIN_GATEWAY, str_of(text));
+    const struct mcp_error error =
+        MCP_ERROR_MAKE((uint16_t)code, MCP_NOT_PROCESSED, MCP_ORIGIN_GATEWAY, str_of(text));
 
     mcp_call_fail(call, NULL, &error);
     wire_wake(&c->wire);
@@ -126,13 +132,15 @@ static void sink_head(struct sink *s, const struct answer_head *head)
 
 static void give_up(struct door_call *q, const char *text)
 {
-    const struct mcp_error error = MCP_ERROR_MAKE(MCP_OVERLOADED, 0, MCP_ORIGIN_GATEWAY, str_of(text));
+    const struct mcp_error error =
+        MCP_ERROR_MAKE(MCP_OVERLOADED, 0, MCP_ORIGIN_GATEWAY, str_of(text));
 
     end_call(q, NULL, &error);
 }
 
 /* An answer of Ollama's in the codec of the call; in *ret, valid until the next. Return: 0, <0. */
-static int encode(struct mcp_conn *c, enum codec_id codec, const struct codec_service *service, struct str json, struct str *ret)
+static int encode(struct mcp_conn *c, enum codec_id codec, const struct codec_service *service,
+                  struct str json, struct str *ret)
 {
     struct mcp_listener *listener = c->listener;
     int r;
@@ -154,7 +162,8 @@ static void sink_record(struct sink *s, struct str record)
     int r;
 
     /* An error record, the node's or ours, becomes the ERROR that ends the call. */
-    if (q->call == NULL || q->exchange->judge.state == API_ANSWER_ERROR || q->exchange->tl.reason != REASON_none) {
+    if (q->call == NULL || q->exchange->judge.state == API_ANSWER_ERROR ||
+        q->exchange->tl.reason != REASON_none) {
         (void)!buf_put(&q->answer, body);
         return;
     }
@@ -264,12 +273,14 @@ static int read_hops(const struct mcp_ext *ext)
 }
 
 /* The head that a node gets. */
-static int put_fields(struct exchange *ex, const struct gateway *g, const struct mcp_ext *ext, int hops)
+static int put_fields(struct exchange *ex, const struct gateway *g, const struct mcp_ext *ext,
+                      int hops)
 {
     struct buf fields = BUF_INIT(FIELDS_MAX);
     char trace[128];
     int n = print_trace(ext, trace);
-    int r = buf_printf(&fields, "Content-Type: application/json\r\nUser-Agent: chasqui/%s\r\nVia: ", CHASQUI_VERSION);
+    int r = buf_printf(&fields, "Content-Type: application/json\r\nUser-Agent: chasqui/%s\r\nVia: ",
+                       CHASQUI_VERSION);
 
     for (int i = 0; i < hops && r == 0; i++)
         r = buf_put(&fields, STR("1.1 chasqui-hop, "));
@@ -313,7 +324,10 @@ static int hold_json(struct door_call *q, struct str body)
     return r;
 }
 
-/* One answer for the plain profile, which knows no streams: Go's decoder takes the last of two members. */
+/*
+ * One answer for the plain profile, which knows no streams: Go's decoder takes the last of two
+ * members.
+ */
 static int hold_plain(struct exchange *ex, struct str body)
 {
     struct str text = str_trim(body);
@@ -360,8 +374,8 @@ static enum codec_id codec_of(const struct mcp_conn *c, const struct mcp_message
     return c->wire.session.is_plain ? CODEC_JSON : (enum codec_id)message->ext->codec;
 }
 
-static void start_exchange(struct mcp_conn *c, struct mcp_call *call, const struct codec_service *service,
-                           const struct mcp_message *message)
+static void start_exchange(struct mcp_conn *c, struct mcp_call *call,
+                           const struct codec_service *service, const struct mcp_message *message)
 {
     struct worker *w = worker_of(c->listener);
     struct door_call *q = calloc(1, sizeof(*q));
@@ -394,7 +408,8 @@ static void start_exchange(struct mcp_conn *c, struct mcp_call *call, const stru
     if (r < 0 && r != -ENOBUFS && r != -ENOMEM)
         exchange_refuse(q->exchange, REASON_bad_request, "the body is not a message of its codec");
     else if (r < 0)
-        exchange_refuse(q->exchange, REASON_overload, "the memory for request bodies is used up (memory.bodies)");
+        exchange_refuse(q->exchange, REASON_overload,
+                        "the memory for request bodies is used up (memory.bodies)");
     else if (w->is_draining)
         exchange_refuse(q->exchange, REASON_shutting_down, NULL);
     else
@@ -409,22 +424,25 @@ static void answer_now(struct mcp_conn *c, struct mcp_call *call, struct str bod
         wire_wake(&c->wire);
 }
 
-static void answer_health(struct mcp_conn *c, struct mcp_call *call, const struct mcp_message *message)
+static void answer_health(struct mcp_conn *c, struct mcp_call *call,
+                          const struct mcp_message *message)
 {
     struct gateway *g = worker_of(c->listener)->gateway;
     size_t n_up = desk_n_up(&g->desk);
     char json[128];
     struct str body;
-    int n = snprintf(json, sizeof(json), "{\"status\":\"%s\",\"nodes_up\":%zu,\"nodes\":%zu}", n_up > 0 ? "ok" : "no_node", n_up,
-                     g->n_nodes);
+    int n = snprintf(json, sizeof(json), "{\"status\":\"%s\",\"nodes_up\":%zu,\"nodes\":%zu}",
+                     n_up > 0 ? "ok" : "no_node", n_up, g->n_nodes);
 
-    if (encode(c, codec_of(c, message), codec_service_get(CODEC_HEALTH), str_make(json, (size_t)n), &body) < 0)
+    if (encode(c, codec_of(c, message), codec_service_get(CODEC_HEALTH), str_make(json, (size_t)n),
+               &body) < 0)
         refuse(c, call, MCP_OVERLOADED, "out of memory");
     else
         answer_now(c, call, body);
 }
 
-static void on_request(struct mcp_session *s, struct mcp_call *call, const struct mcp_message *message)
+static void on_request(struct mcp_session *s, struct mcp_call *call,
+                       const struct mcp_message *message)
 {
     struct mcp_conn *c = mcp_conn_of(s);
     const struct codec_service *service = codec_service_find(message->ext->method);
@@ -447,8 +465,9 @@ static void on_cancel(struct mcp_session *s, struct mcp_call *call, enum mcp_can
 
     (void)s;
     (void)reason;
+    /* the call is released by sink_end() */
     if (q != NULL)
-        exchange_leave(q->exchange, &q->sink); /* the call is released by sink_end() */
+        exchange_leave(q->exchange, &q->sink);
 }
 
 static void on_room(struct mcp_session *s, struct mcp_call *call)

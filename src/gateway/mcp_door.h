@@ -4,9 +4,10 @@
 /*
  * The MCP door
  *
- * Turns calls of MCP (the Message Communication Protocol) into exchanges: service names into routes, deadline, trace and hops into what the
- * exchange and the nodes know, and answers back: one CHUNK per record, the final object as the RESPONSE, failures as ERROR with the reason
- * code. `echo` and `health` are answered here.
+ * Turns calls of MCP (the Message Communication Protocol) into exchanges: service names into
+ * routes, deadline, trace and hops into what the exchange and the nodes know, and answers back: one
+ * CHUNK per record, the final object as the RESPONSE, failures as ERROR with the reason code.
+ * `echo` and `health` are answered here.
  */
 
 #include "gateway/mcp_conn.h"

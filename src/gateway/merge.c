@@ -61,10 +61,12 @@ static void finish(struct merge *m)
 
     for (size_t i = 0; i < m->n_legs; i++)
         if (m->legs[i].status == 200 && m->legs[i].body.len > 0)
-            m->parts[n++] = (struct api_part){.node = m->legs[i].node, .body = buf_str(&m->legs[i].body)};
+            m->parts[n++] =
+                (struct api_part){.node = m->legs[i].node, .body = buf_str(&m->legs[i].body)};
     merge_cancel(m);
     if (n == 0)
-        exchange_refuse(ex, REASON_no_node, m->n_legs > 0 ? "no node answered the listing in time" : NULL);
+        exchange_refuse(ex, REASON_no_node,
+                        m->n_legs > 0 ? "no node answered the listing in time" : NULL);
     else if (api_merge(ex->route->id, m->parts, n, &body) < 0)
         exchange_refuse(ex, REASON_overload, NULL);
     else
@@ -137,7 +139,8 @@ static int ask(struct leg *leg, bool is_fresh)
 
     leg->status = 0;
     buf_reset(&leg->body);
-    return attempt_start(&leg->attempt, &leg_ops, &w->upstreams[leg->index], &leg->merge->request, is_fresh);
+    return attempt_start(&leg->attempt, &leg_ops, &w->upstreams[leg->index], &leg->merge->request,
+                         is_fresh);
 }
 
 static void on_fail(struct attempt *a, enum call_outcome outcome, int err)
@@ -162,7 +165,8 @@ static void add_legs(struct merge *m)
         desk_look(desk, (uint16_t)i, &node);
         if (node.state != NODE_UP)
             continue;
-        *leg = (struct leg){.merge = m, .node = node.name, .index = (uint16_t)i, .body = BUF_INIT(LISTING_MAX)};
+        *leg = (struct leg){
+            .merge = m, .node = node.name, .index = (uint16_t)i, .body = BUF_INIT(LISTING_MAX)};
         if (ask(leg, /* is_fresh= */ false) == 0)
             m->n_legs++;
     }

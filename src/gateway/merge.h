@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * Merged listings: every node that is up is asked at once, each within the metadata time-out, and what came is merged. A node that
- * does not answer is left out. A source of an exchange: it ends with exchange_merged() or exchange_refuse().
+ * Merged listings: every node that is up is asked at once, each within the metadata time-out, and
+ * what came is merged. A node that does not answer is left out. A source of an exchange: it ends
+ * with exchange_merged() or exchange_refuse().
  */
 
 #include "gateway/exchange.h"

@@ -12,8 +12,8 @@
 
 /* Ollama's own 500s that the caller caused: another node would say the same. */
 static const struct str caller_texts[] = {
-    STR_INIT("option \\\""),      STR_INIT("invalid format"),  STR_INIT("invalid options"),
-    STR_INIT("template:"),        STR_INIT("context canceled"), STR_INIT("does not support"),
+    STR_INIT("option \\\""), STR_INIT("invalid format"),   STR_INIT("invalid options"),
+    STR_INIT("template:"),   STR_INIT("context canceled"), STR_INIT("does not support"),
 };
 
 static bool is_callers_fault(struct str body)
@@ -39,7 +39,8 @@ static bool is_kept_back(const struct h1_head *head, struct str name)
 {
     return h1_is_hop_by_hop(head, name) || str_eq_nocase(name, STR("content-length")) ||
            str_eq_nocase(str_head(name, 15), STR("access-control-")) ||
-           str_eq_nocase(str_head(name, 10), STR("x-chasqui-")) || str_eq_nocase(name, STR("x-request-id"));
+           str_eq_nocase(str_head(name, 10), STR("x-chasqui-")) ||
+           str_eq_nocase(name, STR("x-request-id"));
 }
 
 /* Copies the fields that go on to the client. */
@@ -74,7 +75,8 @@ static void on_head(struct attempt *a, const struct h1_head *head)
     ex->head = (struct answer_head){
         .status = head->status,
         /* Of a stream only its records count, and an error record may join them. */
-        .has_length = !a->is_stream && (head->framing == H1_BODY_LENGTH || head->framing == H1_BODY_NONE),
+        .has_length =
+            !a->is_stream && (head->framing == H1_BODY_LENGTH || head->framing == H1_BODY_NONE),
         .length = head->framing == H1_BODY_LENGTH ? head->length : 0,
     };
     if (take_fields(ex, head) < 0) {
@@ -211,11 +213,12 @@ void relay_break(struct exchange *ex, enum reason reason)
     char text[320];
     struct api_error error = {.reason = reason, .status = reason_http_status(reason)};
 
-    (void)snprintf(text, sizeof(text), "%s: node " STR_FMT ": %s; the answer is not complete", reason_text(reason),
-                   STR_ARG(ex->tl.node), ex->why);
+    (void)snprintf(text, sizeof(text), "%s: node " STR_FMT ": %s; the answer is not complete",
+                   reason_text(reason), STR_ARG(ex->tl.node), ex->why);
     error.text = str_of(text);
     ex->tl.reason = reason;
-    if (ex->attempt.is_stream && api_put_error_record(&record, ex->route, ex->attempt.is_sse, &error) == 0)
+    if (ex->attempt.is_stream &&
+        api_put_error_record(&record, ex->route, ex->attempt.is_sse, &error) == 0)
         ex->sink->ops->record(ex->sink, buf_str(&record));
     ex->sink->ops->end(ex->sink, SINK_BROKEN);
     buf_fini(&record);
@@ -282,7 +285,10 @@ static void on_end(struct attempt *a)
         return;
     }
     api_answer_end_bytes(&ex->judge);
-    complete(ex, outcome, outcome == CALL_OK ? REASON_none : ex->head.status == 404 ? REASON_no_model : REASON_bad_request);
+    complete(ex, outcome,
+             outcome == CALL_OK       ? REASON_none
+             : ex->head.status == 404 ? REASON_no_model
+                                      : REASON_bad_request);
 }
 
 static void on_fail(struct attempt *a, enum call_outcome outcome, int err)

@@ -4,8 +4,8 @@
 /*
  * Relay: from the attempt in hand into the sink
  *
- * The half of the exchange that deals with an answer: what its head means, when it is committed, how it ends. And the seams between
- * the halves (exchange.c, relay.c), which nobody else uses.
+ * The half of the exchange that deals with an answer: what its head means, when it is committed,
+ * how it ends. And the seams between the halves (exchange.c, relay.c), which nobody else uses.
  */
 
 #include "gateway/exchange.h"

@@ -8,24 +8,24 @@
 #include "gateway/http_conn.h"
 
 struct gateway_settings {
-    struct strings listen;        /* HTTP */
-    struct strings listen_mcp;    /* MCP */
-    bool is_mcp_default;          /* nobody asked for it */
-    char *admin;                  /* admin, metrics */
-    uint64_t n_workers;           /* 0: one per core */
-    char *keys_file;              /* "": none */
+    struct strings listen;     /* HTTP */
+    struct strings listen_mcp; /* MCP */
+    bool is_mcp_default;       /* nobody asked for it */
+    char *admin;               /* admin, metrics */
+    uint64_t n_workers;        /* 0: one per core */
+    char *keys_file;           /* "": none */
     bool allow_anonymous;
-    char *origins;                /* OLLAMA_ORIGINS */
+    char *origins; /* OLLAMA_ORIGINS */
     nsec_t drain_timeout_ns;
     nsec_t metadata_timeout_ns;
     nsec_t first_token_timeout_ns;
     nsec_t whole_answer_timeout_ns; /* 0: WHOLE_ANSWER_FACTOR times first_token */
     nsec_t between_tokens_timeout_ns;
     nsec_t total_timeout_ns;
-    uint64_t bodies_max_bytes;    /* all held bodies together */
+    uint64_t bodies_max_bytes; /* all held bodies together */
     struct http_settings http;
     uint64_t retry_max;
-    struct retry_settings retry;  /* max_retries is retry_max */
+    struct retry_settings retry; /* max_retries is retry_max */
     double retry_budget;
 };
 

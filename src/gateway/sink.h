@@ -6,7 +6,8 @@
  *
  *   head ──► (record | bytes)* ──► end       flush after each turn that wrote something
  *
- * The exchange writes into it and knows neither sockets nor protocols. Slices are valid during the call only. `end` is the last call.
+ * The exchange writes into it and knows neither sockets nor protocols. Slices are valid during the
+ * call only. `end` is the last call.
  */
 
 #include "api/error_body.h"
@@ -19,8 +20,8 @@ enum sink_end {
 
 struct answer_head {
     int status;
-    struct str fields;   /* "Name: value\r\n"..., end-to-end ones only, without Content-Length */
-    bool has_length;     /* else the length shows at the end */
+    struct str fields; /* "Name: value\r\n"..., end-to-end ones only, without Content-Length */
+    bool has_length;   /* else the length shows at the end */
     uint64_t length;
 };
 
@@ -33,7 +34,10 @@ struct sink_ops {
     void (*bytes)(struct sink *s, struct str bytes);
     void (*flush)(struct sink *s);
     void (*end)(struct sink *s, enum sink_end end);
-    bool (*is_full)(const struct sink *s); /* the source should pause; the sink's owner tells the exchange when there is room */
+    bool (*is_full)(
+        const struct sink *
+            /* the source should pause; the sink's owner tells the exchange when there is room */
+            s);
 };
 
 struct sink {

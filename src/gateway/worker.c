@@ -50,7 +50,8 @@ static void on_drain(struct net_mail *mail)
     for (size_t i = 0; i < w->gateway->n_listens; i++)
         http_server_drain(&w->servers[i]);
     for (size_t i = 0; i < w->gateway->n_mcp_listens; i++)
-        mcp_listener_drain(&w->mcp_listeners[i], (unsigned)(w->gateway->settings->drain_timeout_ns / NSEC_PER_SEC));
+        mcp_listener_drain(&w->mcp_listeners[i],
+                           (unsigned)(w->gateway->settings->drain_timeout_ns / NSEC_PER_SEC));
     net_timer_arm(&w->loop, &w->drain_timer, time_now() + w->gateway->settings->drain_timeout_ns);
     worker_check_idle(w);
 }
@@ -164,7 +165,7 @@ int worker_init(struct worker *w, struct gateway *gateway, const int *fds)
 /* What the drain time-out cut off ends here, on the loop's own thread. */
 static void close_all(struct worker *w)
 {
-    list_for_each_safe(it, &w->exchanges)
+    list_for_each_safe (it, &w->exchanges)
         exchange_abort(container_of(it, struct exchange, link));
     for (size_t i = 0; i < w->gateway->n_listens && w->servers != NULL; i++)
         http_server_close(&w->servers[i]);
@@ -208,8 +209,9 @@ void worker_join(struct worker *w)
         (void)pthread_join(w->thread, NULL);
     else if (w->has_loop)
         clear_away(w);
+    /* not earlier: until now control may have had mail for it */
     if (w->has_loop)
-        net_loop_fini(&w->loop); /* not earlier: until now control may have had mail for it */
+        net_loop_fini(&w->loop);
     http_out_fini(&w->out);
     free(w->upstreams);
     free(w->servers);

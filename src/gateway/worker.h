@@ -4,8 +4,8 @@
 /*
  * Worker: a thread, its loop, and everything that lives on it
  *
- * Listeners (one descriptor of each, SO_REUSEPORT), client connections, exchanges, pools to every node, counters. What workers share is in
- * struct gateway and listed in docs/threads.md.
+ * Listeners (one descriptor of each, SO_REUSEPORT), client connections, exchanges, pools to every
+ * node, counters. What workers share is in struct gateway and listed in docs/threads.md.
  */
 
 #include <pthread.h>
@@ -21,26 +21,29 @@ struct worker {
     struct net_loop loop;
     struct gateway *gateway;
     pthread_t thread;
-    struct upstream *upstreams;      /* one per node, in the order of the fleet */
-    struct http_server *servers;     /* one per HTTP listener */
-    struct mcp_listener *mcp_listeners;  /* one per MCP listener */
+    struct upstream *upstreams;         /* one per node, in the order of the fleet */
+    struct http_server *servers;        /* one per HTTP listener */
+    struct mcp_listener *mcp_listeners; /* one per MCP listener */
     struct http_out out;
     struct metrics *metrics;
     struct rng rng;
     struct list exchanges;
     size_t n_exchanges;
     struct net_timer drain_timer;
-    struct net_task idle_check;      /* draining: is everything done? */
+    struct net_task idle_check; /* draining: is everything done? */
     struct net_mail drain_mail;
     struct net_mail stop_mail;
-    struct net_mail ended_mail;      /* to control, as the thread's last act */
+    struct net_mail ended_mail; /* to control, as the thread's last act */
     bool is_draining;
-    bool is_closing;                 /* the loop has ended, the rest is being cleared away */
+    bool is_closing; /* the loop has ended, the rest is being cleared away */
     bool has_loop;
-    bool is_running;                 /* the thread was started */
+    bool is_running; /* the thread was started */
 };
 
-/* @fds: one listening descriptor per HTTP listener, then per MCP listener, taken over. Return: 0, -errno. */
+/*
+ * @fds: one listening descriptor per HTTP listener, then per MCP listener, taken over. Return: 0,
+ * -errno.
+ */
 MUST_USE int worker_init(struct worker *w, struct gateway *gateway, const int *fds);
 MUST_USE int worker_start(struct worker *w);
 

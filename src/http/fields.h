@@ -16,8 +16,8 @@
  *               inner loop
  * @is_request:  whether Host and Expect mean something
  * @head:        has `minor`; gets `fields`, `keep_alive`, `has_upgrade`, `has_length`, `length`, of
- *               a request also `host` and `expect_continue`; `framing` is H1_BODY_NONE when no field
- *               spoke about it
+ *               a request also `host` and `expect_continue`; `framing` is H1_BODY_NONE when no
+ *               field spoke about it
  *
  * Return: 0; -EX_H1_*.
  */

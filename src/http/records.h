@@ -27,9 +27,9 @@ enum {
 
 struct records {
     enum records_kind kind;
-    struct buf partial;  /* begin of a record whose end has not arrived */
-    uint8_t state;       /* of the search for the end of an event, private */
-    bool is_handed_out;  /* `partial` holds the record returned last, private */
+    struct buf partial; /* begin of a record whose end has not arrived */
+    uint8_t state;      /* of the search for the end of an event, private */
+    bool is_handed_out; /* `partial` holds the record returned last, private */
 };
 
 void records_init(struct records *r, enum records_kind kind, size_t max);

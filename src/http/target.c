@@ -14,8 +14,8 @@ static bool is_port(struct str port)
 }
 
 /*
- * Hex digits, ':' and '.' between the brackets: no zone, no IPvFuture. Whether the address exists is
- * for the resolver.
+ * Hex digits, ':' and '.' between the brackets: no zone, no IPvFuture. Whether the address exists
+ * is for the resolver.
  */
 static size_t ip_literal_len(struct str host)
 {

@@ -4,8 +4,8 @@
 /*
  * JSON writer
  *
- * Appends a value to a buffer, with the commas where they belong. The first failure sticks in `err` and later calls do nothing, so
- * callers check once, at the end. Depth is bounded by 64 containers.
+ * Appends a value to a buffer, with the commas where they belong. The first failure sticks in `err`
+ * and later calls do nothing, so callers check once, at the end. Depth is bounded by 64 containers.
  *
  *     struct json_writer w;
  *
@@ -31,16 +31,19 @@ struct json_writer {
 void json_writer_init(struct json_writer *w, struct buf *out);
 void json_begin_object(struct json_writer *w);
 void json_begin_array(struct json_writer *w);
-void json_end(struct json_writer *w);                       /* of the innermost container */
-void json_key(struct json_writer *w, const char *name);     /* plain ASCII, no escaping needed */
-void json_key_str(struct json_writer *w, struct str name);  /* any text */
-void json_str(struct json_writer *w, struct str text);      /* escaped: quotes, backslash, controls; invalid UTF-8 becomes U+FFFD */
+void json_end(struct json_writer *w);                      /* of the innermost container */
+void json_key(struct json_writer *w, const char *name);    /* plain ASCII, no escaping needed */
+void json_key_str(struct json_writer *w, struct str name); /* any text */
+void json_str(
+    struct json_writer *w,
+    struct str text); /* escaped: quotes, backslash, controls; invalid UTF-8 becomes U+FFFD */
 void json_u64(struct json_writer *w, uint64_t value);
 void json_i64(struct json_writer *w, int64_t value);
-void json_double(struct json_writer *w, double value, int decimals); /* 0..17 decimals; null for what is not finite */
+void json_double(struct json_writer *w, double value,
+                 int decimals); /* 0..17 decimals; null for what is not finite */
 void json_bool(struct json_writer *w, bool value);
 void json_null(struct json_writer *w);
-void json_raw(struct json_writer *w, struct str value);     /* one whole JSON value, copied as it is */
+void json_raw(struct json_writer *w, struct str value); /* one whole JSON value, copied as it is */
 
 /* 0, or the first failure (-ENOBUFS, -ENOMEM). */
 MUST_USE int json_writer_result(const struct json_writer *w);

@@ -74,8 +74,8 @@ struct mcp_error {
     uint8_t origin;          /* enum mcp_origin, or one we do not know yet */
     uint32_t retry_after_ms; /* or MCP_NO_RETRY_AFTER */
     struct str text;
-    const struct mcp_ext
-        *ext; /* what came with it, where a session tells it; else NULL, and never packed */
+    /* what came with it, where a session tells it; else NULL, and never packed */
+    const struct mcp_ext *ext;
 };
 
 #define MCP_ERROR_MAKE(code_, flags_, origin_, text_) \

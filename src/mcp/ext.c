@@ -337,14 +337,18 @@ static size_t utf8_char_len(const unsigned char *p, size_t n)
     len = p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
     if (len > n)
         return 0;
+    /* overlong */
     if (p[0] == 0xE0)
-        low = 0xA0; /* overlong */
+        low = 0xA0;
+    /* surrogates */
     if (p[0] == 0xED)
-        high = 0x9F; /* surrogates */
+        high = 0x9F;
+    /* overlong */
     if (p[0] == 0xF0)
-        low = 0x90; /* overlong */
+        low = 0x90;
+    /* above U+10FFFF */
     if (p[0] == 0xF4)
-        high = 0x8F; /* above U+10FFFF */
+        high = 0x8F;
     if (p[1] < low || p[1] > high)
         return 0;
     for (size_t i = 2; i < len; i++) {

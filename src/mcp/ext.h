@@ -55,8 +55,8 @@ struct mcp_ext {
     struct str method; /* len 0: none */
     bool has_deadline;
     uint32_t deadline_ms; /* left at sending */
-    const char
-        *trace; /* MCP_TRACE_LEN bytes: trace id (16), parent id (8), flags (1); NULL: none */
+    /* MCP_TRACE_LEN bytes: trace id (16), parent id (8), flags (1); NULL: none */
+    const char *trace;
     struct str tracestate[2]; /* to be read as one */
     bool has_total_len;
     uint32_t total_len; /* of the body of a fragmented message, on the wire */

@@ -15,7 +15,8 @@
  *
  *     START --hello, plain request--> RUNNING --goaway--> DRAINING --last call--+
  *       |                                |                   |                  v
- *       +----------- connection error ---+-------------------+--------------> FLUSH --1 s, EOF--> DEAD
+ *       +----------- connection error ---+-------------------+--------------> FLUSH --1 s, EOF-->
+ *       DEAD
  *
  *     FLUSH: write what output gives, shut down for writing, go on reading. DEAD: close.
  *
@@ -67,16 +68,16 @@ enum mcp_goaway_reason {
 
 enum {
     MCP_FULL = 1, /* taken, but wait for on_room before the next */
-    MCP_BUSY =
-        2, /* nothing taken: as many calls as the peer accepts are open, or it is going away */
+    /* nothing taken: as many calls as the peer accepts are open, or it is going away */
+    MCP_BUSY = 2,
 };
 
 /* A message as it arrived. */
 struct mcp_message {
     const struct mcp_ext *ext;
     struct str body;
-    uint32_t
-        cost; /* credit it used: mcp_call_take() it when the body has been dealt with (chunks) */
+    /* credit it used: mcp_call_take() it when the body has been dealt with (chunks) */
+    uint32_t cost;
 };
 
 struct mcp_session_ops {

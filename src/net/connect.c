@@ -12,14 +12,15 @@
  *                 ▼    │ next address
  *                CLOSING
  *
- * A socket whose connect failed cannot be used again, so each address gets a fresh handle; the old one must be closed first.
- * When the owner gives up meanwhile, `s` is NULL and the parts free themselves as they come back.
+ * A socket whose connect failed cannot be used again, so each address gets a fresh handle; the old
+ * one must be closed first. When the owner gives up meanwhile, `s` is NULL and the parts free
+ * themselves as they come back.
  */
 struct net_connect {
     struct net_stream *s;
     uv_getaddrinfo_t resolving;
     uv_connect_t trying;
-    struct addrinfo *all;   /* owned */
+    struct addrinfo *all; /* owned */
     struct addrinfo *next;
     struct sockaddr_storage literal;
     int err;                /* of the last address */
@@ -120,8 +121,9 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *all)
         net_connect_free(c);
         return;
     }
+    /* getaddrinfo's numbers are not errno's */
     if (status < 0)
-        c->err = -EX_NAME; /* getaddrinfo's numbers are not errno's */
+        c->err = -EX_NAME;
     else
         c->next = all;
     try_next(c);

@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * Opening a stream: resolve the name off the loop, then try its addresses one after the other. Private to net/.
+ * Opening a stream: resolve the name off the loop, then try its addresses one after the other.
+ * Private to net/.
  */
 
 #include "net/stream.h"

@@ -53,7 +53,10 @@ static int bind_all(struct addrinfo *to, struct addr *at, size_t n, int *ret_fds
     int fd = -1;
     int r;
 
-    /* SO_REUSEPORT would share a port that another gateway of this user serves: try without it first. */
+    /*
+     * SO_REUSEPORT would share a port that another gateway of this user serves: try without it
+     * first.
+     */
     if (at->port != 0) {
         r = bind_one(to, false, &fd);
         if (r < 0)

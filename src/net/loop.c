@@ -217,8 +217,8 @@ void net_mail_post(struct net_loop *loop, struct net_mail *mail)
 
     do {
         mail->next = newest;
-    } while (!atomic_compare_exchange_weak_explicit(&loop->mail, &newest, mail, memory_order_release,
-                                                    memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&loop->mail, &newest, mail,
+                                                    memory_order_release, memory_order_relaxed));
     (void)uv_async_send(&loop->bell);
 }
 
@@ -280,7 +280,10 @@ int net_loop_wait_ms(struct net_loop *loop)
     return uv_backend_timeout(&loop->uv);
 }
 
-/* The work that a turn has put off is done in the next one. Bounded, since work may make work for ever. */
+/*
+ * The work that a turn has put off is done in the next one. Bounded, since work may make work for
+ * ever.
+ */
 #define POLL_TURNS 8
 
 void net_loop_poll(struct net_loop *loop)

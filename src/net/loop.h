@@ -4,9 +4,10 @@
 /*
  * The loop of a thread
  *
- * Owns the libuv loop, the buffer that all its streams read into, its timers, work put off to the end of the turn, and a mailbox
- * for other threads. All functions but net_mail_post() are for the loop's own thread. A callback may destroy its caller's object,
- * so objects are freed by a deferred task, never at once.
+ * Owns the libuv loop, the buffer that all its streams read into, its timers, work put off to the
+ * end of the turn, and a mailbox for other threads. All functions but net_mail_post() are for the
+ * loop's own thread. A callback may destroy its caller's object, so objects are freed by a deferred
+ * task, never at once.
  */
 
 #include <stdatomic.h>
@@ -27,19 +28,25 @@ typedef void net_task_fn(struct net_task *task);
 typedef void net_timer_fn(struct net_timer *timer);
 typedef void net_mail_fn(struct net_mail *mail);
 
-/* Work for the end of this turn of the loop; work added meanwhile waits for the next turn. Zeroed before first use. */
+/*
+ * Work for the end of this turn of the loop; work added meanwhile waits for the next turn. Zeroed
+ * before first use.
+ */
 struct net_task {
     struct list link;
     net_task_fn *run;
     bool is_queued;
 };
 
-/* A deadline. Moving it further away costs nothing; it is put in its place only when the old one comes up. */
+/*
+ * A deadline. Moving it further away costs nothing; it is put in its place only when the old one
+ * comes up.
+ */
 struct net_timer {
     net_timer_fn *on_due;
-    nsec_t due;      /* NSEC_NEVER: not armed */
-    nsec_t key;      /* place in the heap, <= due */
-    uint32_t slot;   /* index in the heap + 1; 0: not in it */
+    nsec_t due;    /* NSEC_NEVER: not armed */
+    nsec_t key;    /* place in the heap, <= due */
+    uint32_t slot; /* index in the heap + 1; 0: not in it */
 };
 
 /* A message to another loop. Owned by the receiver from posting on. */
@@ -51,16 +58,17 @@ struct net_mail {
 struct net_loop {
     uv_loop_t uv;
     uv_prepare_t turn_end;
-    uv_timer_t alarm;      /* of the timer that is due first */
+    uv_timer_t alarm; /* of the timer that is due first */
     uv_async_t bell;
-    char *read_buf;        /* NET_READ_BUF_BYTES, shared by all streams of the loop */
+    char *read_buf; /* NET_READ_BUF_BYTES, shared by all streams of the loop */
     struct list tasks;
     struct net_timer **heap;
     uint32_t n_heap;
     uint32_t heap_cap;
-    uint32_t n_timers;     /* initialised ones; the heap has room for all, so arming cannot fail */
+    uint32_t n_timers; /* initialised ones; the heap has room for all, so arming cannot fail */
     nsec_t alarm_at;
-    _Atomic(struct net_mail *) mail; /* newest first; pushed by any thread, taken whole by the loop's */
+    /* newest first; pushed by any thread, taken whole by the loop's */
+    _Atomic(struct net_mail *) mail;
     bool is_stopping;
 };
 
@@ -75,7 +83,8 @@ void net_loop_turn(struct net_loop *loop);
 void net_loop_wake(struct net_loop *loop);
 
 /*
- * A loop inside somebody else's: wait until the descriptor is readable or the time is over, then poll.
+ * A loop inside somebody else's: wait until the descriptor is readable or the time is over, then
+ * poll.
  */
 int net_loop_fd(const struct net_loop *loop);
 int net_loop_wait_ms(struct net_loop *loop); /* 0: poll now; -1: nothing waits for time */
@@ -89,13 +98,18 @@ void net_defer(struct net_loop *loop, struct net_task *task);
 
 /* Return: 0, -ENOMEM. */
 MUST_USE int net_timer_init(struct net_loop *loop, struct net_timer *timer, net_timer_fn *on_due);
-void net_timer_fini(struct net_loop *loop, struct net_timer *timer); /* disarms; a zeroed timer is fine */
-void net_timer_arm(struct net_loop *loop, struct net_timer *timer, nsec_t due); /* monotonic; NSEC_NEVER disarms */
+void net_timer_fini(struct net_loop *loop,
+                    struct net_timer *timer); /* disarms; a zeroed timer is fine */
+void net_timer_arm(struct net_loop *loop, struct net_timer *timer,
+                   nsec_t due); /* monotonic; NSEC_NEVER disarms */
 
 static inline void net_timer_disarm(struct net_timer *timer)
 {
     timer->due = NSEC_NEVER;
 }
 
-/* Any thread: @mail->deliver runs on @loop's thread. The release here pairs with the acquire in take_mail(). */
+/*
+ * Any thread: @mail->deliver runs on @loop's thread. The release here pairs with the acquire in
+ * take_mail().
+ */
 void net_mail_post(struct net_loop *loop, struct net_mail *mail);

@@ -32,7 +32,10 @@ static void fail_writing(struct net_stream *s, int err)
     if (s->write_err != 0)
         return;
     s->write_err = err;
-    /* Where reading goes on the kernel tells there that the peer is gone, behind what it still sent. */
+    /*
+     * Where reading goes on the kernel tells there that the peer is gone, behind what it still
+     * sent.
+     */
     if (!s->is_reading || (err != UV_EPIPE && err != UV_ECONNRESET))
         net_defer(s->loop, &s->failure);
 }

@@ -4,9 +4,10 @@
 /*
  * Byte streams
  *
- * A TCP connection as its owner sees it: bytes come in by callback, bytes go out by a gathering write that is tried at once and whose
- * rest is copied and sent later. Nothing above net/ sees a libuv handle. Callbacks never run inside the call that causes them.
- * The owner embeds the stream and may free it in on_closed, not before.
+ * A TCP connection as its owner sees it: bytes come in by callback, bytes go out by a gathering
+ * write that is tried at once and whose rest is copied and sent later. Nothing above net/ sees a
+ * libuv handle. Callbacks never run inside the call that causes them. The owner embeds the stream
+ * and may free it in on_closed, not before.
  */
 
 #include "base/addr.h"
@@ -16,12 +17,13 @@ struct net_stream;
 
 struct net_stream_ops {
     const char *name;
-    void (*on_connect)(struct net_stream *s, int err);         /* after net_stream_connect(): 0 or -errno */
-    void (*on_read)(struct net_stream *s, struct str bytes);   /* in the loop's read buffer: valid during the call */
-    void (*on_eof)(struct net_stream *s);                      /* the peer will send nothing more */
-    void (*on_error)(struct net_stream *s, int err);           /* dead in both directions; close it */
-    void (*on_room)(struct net_stream *s);                     /* everything that waited has been sent */
-    void (*on_closed)(struct net_stream *s);                   /* the memory is the owner's again */
+    void (*on_connect)(struct net_stream *s, int err); /* after net_stream_connect(): 0 or -errno */
+    void (*on_read)(struct net_stream *s,
+                    struct str bytes);    /* in the loop's read buffer: valid during the call */
+    void (*on_eof)(struct net_stream *s); /* the peer will send nothing more */
+    void (*on_error)(struct net_stream *s, int err); /* dead in both directions; close it */
+    void (*on_room)(struct net_stream *s);           /* everything that waited has been sent */
+    void (*on_closed)(struct net_stream *s);         /* the memory is the owner's again */
 };
 
 struct net_stream {
@@ -56,7 +58,8 @@ MUST_USE int net_stream_connect(struct net_loop *loop, struct net_stream *s, con
 /**
  * net_stream_write() - send pieces, in order
  *
- * What the kernel does not take now is copied. After a write error the bytes go nowhere and on_error (or on_eof) is on its way.
+ * What the kernel does not take now is copied. After a write error the bytes go nowhere and
+ * on_error (or on_eof) is on its way.
  *
  * Return: 0; -ENOMEM the stream has a hole now: close it.
  */
@@ -71,7 +74,10 @@ void net_stream_read_stop(struct net_stream *s);
 /* Ends our direction once everything is sent. */
 void net_stream_shutdown(struct net_stream *s);
 
-/* Closes at once; on_closed follows. Twice is once. @reset: with RST instead of FIN, dropping unsent bytes. */
+/*
+ * Closes at once; on_closed follows. Twice is once. @reset: with RST instead of FIN, dropping
+ * unsent bytes.
+ */
 void net_stream_close(struct net_stream *s);
 void net_stream_reset(struct net_stream *s);
 
@@ -95,19 +101,20 @@ typedef void net_accept_fn(struct net_listener *listener);
 
 struct net_listener {
     uv_tcp_t tcp;
-    uv_tcp_t refused;              /* takes a connection that cannot be served, to close it */
+    uv_tcp_t refused; /* takes a connection that cannot be served, to close it */
     struct net_loop *loop;
-    net_accept_fn *on_connection;  /* call net_listener_accept() or net_listener_refuse() in it */
+    net_accept_fn *on_connection; /* call net_listener_accept() or net_listener_refuse() in it */
     void (*on_closed)(struct net_listener *listener); /* may be NULL */
     bool is_open;
     bool is_refusing;
-    bool has_to_refuse;            /* one more, when `refused` is free again */
+    bool has_to_refuse; /* one more, when `refused` is free again */
 };
 
 /**
  * net_listen_fds() - bind one port for several threads
  * @at:         address; port 0 takes a free one, and @at then holds it
- * @n, @ret_fds: as many listening descriptors with SO_REUSEPORT, one per loop; the caller closes those it does not hand on
+ * @n, @ret_fds: as many listening descriptors with SO_REUSEPORT, one per loop; the caller closes
+ * those it does not hand on
  *
  * Return: 0; -EADDRINUSE and the like; -EADDRNOTAVAIL also for a name that does not resolve.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "observe/access.h"
 
-#include "observe/text.h"
 #include "json/writer.h"
+#include "observe/text.h"
 
 /* A client may send a model name as long as a body; its front says enough. */
 #define MAX_TEXT 256
@@ -12,7 +12,8 @@
 #define MAX_ESCAPE 6
 
 /*
- * This runs once per request on the worker, so room for the longest line is made once, and after that bytes are put without asking.
+ * This runs once per request on the worker, so room for the longest line is made once, and after
+ * that bytes are put without asking.
  */
 static void put(struct buf *out, struct str bytes)
 {

@@ -8,8 +8,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 
-#include "observe/text.h"
 #include "json/writer.h"
+#include "observe/text.h"
 
 /* Half of a stream's memory: one buffer fills while the thread writes the other. */
 #define STREAM_MAX ((size_t)1024 * 1024)
@@ -61,7 +61,10 @@ static atomic_int access_flags;
 
 /* ---- writing ---- */
 
-/* A full pipe that somebody made non-blocking is waited for; any other failure loses the bytes, there is nobody to tell. */
+/*
+ * A full pipe that somebody made non-blocking is waited for; any other failure loses the bytes,
+ * there is nobody to tell.
+ */
 static void write_all(int fd, struct str bytes)
 {
     while (bytes.len > 0) {
@@ -186,7 +189,10 @@ static void close_access(struct stream *s)
     s->fd = -1;
 }
 
-/* Signals are for the thread that waits for them; a pipe whose reader is gone is an error of write() here. */
+/*
+ * Signals are for the thread that waits for them; a pipe whose reader is gone is an error of
+ * write() here.
+ */
 static int start_thread(struct sink *k)
 {
     sigset_t all;

@@ -58,7 +58,10 @@ static nsec_t since_begin(const struct timeline *t, nsec_t moment)
     return moment > t->begun ? moment - t->begun : 0;
 }
 
-/* A name from outside is a label only when a node serves the model: anybody can ask for a million others. */
+/*
+ * A name from outside is a label only when a node serves the model: anybody can ask for a million
+ * others.
+ */
 static struct str model_label(const struct timeline *t)
 {
     if (t->model.len == 0)

@@ -4,9 +4,11 @@
 /*
  * Metrics
  *
- * Each worker owns a struct metrics and records exchanges in it; the admin thread adds all workers up when it is scraped. The lock of a
- * struct is taken by its worker and by a scrape and by nobody else. Series are bounded: label values come from tables, from the node list and from
- * known models; beyond METRICS_MAX_SERIES everything lands in one series whose labels are "other". Text is Prometheus' exposition format 0.0.4.
+ * Each worker owns a struct metrics and records exchanges in it; the admin thread adds all workers
+ * up when it is scraped. The lock of a struct is taken by its worker and by a scrape and by nobody
+ * else. Series are bounded: label values come from tables, from the node list and from known
+ * models; beyond METRICS_MAX_SERIES everything lands in one series whose labels are "other". Text
+ * is Prometheus' exposition format 0.0.4.
  */
 
 #include "base/buf.h"
@@ -16,29 +18,33 @@
 
 struct metrics;
 
-struct metrics *metrics_new(void);         /* NULL without memory */
+struct metrics *metrics_new(void);               /* NULL without memory */
 struct metrics *metrics_free(struct metrics *m); /* accepts NULL; returns NULL */
 
-/* An exchange began / ended. Counted: chasqui_requests_total{route,model,node,status,reason}, chasqui_requests_in_flight,
- * chasqui_attempts_total{node,outcome}, chasqui_first_record_seconds{route,model,node} and chasqui_request_seconds{route,model,node} (histograms, buckets
- * 0.005 .01 .025 .05 .1 .25 .5 1 2.5 5 10 30 60 120 300), chasqui_tokens_in_total, chasqui_tokens_out_total{model,node}. */
+/*
+ * An exchange began / ended. Counted: chasqui_requests_total{route,model,node,status,reason},
+ * chasqui_requests_in_flight, chasqui_attempts_total{node,outcome},
+ * chasqui_first_record_seconds{route,model,node} and chasqui_request_seconds{route,model,node}
+ * (histograms, buckets 0.005 .01 .025 .05 .1 .25 .5 1 2.5 5 10 30 60 120 300),
+ * chasqui_tokens_in_total, chasqui_tokens_out_total{model,node}.
+ */
 void metrics_exchange_begin(struct metrics *m);
 void metrics_exchange_end(struct metrics *m, const struct timeline *t);
 void metrics_attempt(struct metrics *m, struct str node, const char *outcome);
 
 enum metrics_counter {
-    METRICS_PARSE_REJECTS,      /* chasqui_parse_rejects_total: requests refused by the HTTP parser */
-    METRICS_NODE_REJECTS,       /* chasqui_node_rejects_total: answers of nodes refused by it */
-    METRICS_CONNECTIONS,        /* chasqui_client_connections_total */
+    METRICS_PARSE_REJECTS, /* chasqui_parse_rejects_total: requests refused by the HTTP parser */
+    METRICS_NODE_REJECTS,  /* chasqui_node_rejects_total: answers of nodes refused by it */
+    METRICS_CONNECTIONS,   /* chasqui_client_connections_total */
     N_METRICS_COUNTERS
 };
 
 void metrics_count(struct metrics *m, enum metrics_counter counter);
 
 enum metrics_gauge {
-    METRICS_CLIENTS,            /* chasqui_client_connections: open ones */
-    METRICS_POOL_IDLE,          /* chasqui_pool_connections{state="idle"} */
-    METRICS_POOL_BUSY,          /* chasqui_pool_connections{state="busy"} */
+    METRICS_CLIENTS,   /* chasqui_client_connections: open ones */
+    METRICS_POOL_IDLE, /* chasqui_pool_connections{state="idle"} */
+    METRICS_POOL_BUSY, /* chasqui_pool_connections{state="busy"} */
     N_METRICS_GAUGES
 };
 

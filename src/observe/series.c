@@ -155,8 +155,8 @@ struct packed {
 };
 
 /*
- * One value that is no UTF-8 would make a scrape fail as a whole. It is repaired here and not when printed, so that two
- * values that look alike are one series.
+ * One value that is no UTF-8 would make a scrape fail as a whole. It is repaired here and not when
+ * printed, so that two values that look alike are one series.
  */
 static void pack_text(struct packed *p, struct str *text)
 {

@@ -4,8 +4,8 @@
 /*
  * Series of a metric, found by their labels
  *
- * An open-addressing table with a bound: when it is full, or memory is, everything new is counted in one series whose labels are all
- * "other". So getting one never fails. Not thread-safe.
+ * An open-addressing table with a bound: when it is full, or memory is, everything new is counted
+ * in one series whose labels are all "other". So getting one never fails. Not thread-safe.
  */
 
 #include "api/reason.h"
@@ -66,18 +66,26 @@ struct series_table {
 void series_table_init(struct series_table *t, unsigned which, size_t max);
 void series_table_fini(struct series_table *t);
 
-/* The series with these labels, new when there was none; or the overflow. Good until series_table_fini(). */
+/*
+ * The series with these labels, new when there was none; or the overflow. Good until
+ * series_table_fini().
+ */
 struct series *series_get(struct series_table *t, const struct series_labels *labels);
 
 /* By order of arrival, the overflow last; NULL behind the end. */
 const struct series *series_at(const struct series_table *t, size_t i);
 
-/* Adds all of @from, whose labels must include those of @t: series fall together where @t has fewer. */
+/*
+ * Adds all of @from, whose labels must include those of @t: series fall together where @t has
+ * fewer.
+ */
 void series_add_table(struct series_table *t, const struct series_table *from);
 
 /* `route="/api/chat",model="a"`: those in @which, values escaped. Return: 0, -ENOBUFS, -ENOMEM. */
 MUST_USE int series_print_labels(const struct series *s, unsigned which, struct buf *out);
 
-/* All lines of one histogram with labels route, model and node. Return: as series_print_labels(). */
+/*
+ * All lines of one histogram with labels route, model and node. Return: as series_print_labels().
+ */
 MUST_USE int histogram_print(const char *name, const struct series *s, const struct histogram *h,
                              struct buf *out);

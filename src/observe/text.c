@@ -10,8 +10,8 @@ struct date {
 };
 
 /*
- * Proleptic Gregorian calendar. Years begin in March here, so that the leap day is the last one; 719468 days lie between
- * 0000-03-01 and 1970-01-01, and 400 years (an era) have 146097.
+ * Proleptic Gregorian calendar. Years begin in March here, so that the leap day is the last one;
+ * 719468 days lie between 0000-03-01 and 1970-01-01, and 400 years (an era) have 146097.
  */
 static struct date date_of_day(uint64_t days_since_1970)
 {

@@ -4,8 +4,8 @@
 /*
  * Timeline of an exchange
  *
- * Everything that is told about one request, filled in once where it happens; the access line and the metrics are printed from it and
- * from nothing else. Times are monotonic, 0 when not reached.
+ * Everything that is told about one request, filled in once where it happens; the access line and
+ * the metrics are printed from it and from nothing else. Times are monotonic, 0 when not reached.
  */
 
 #include "api/answer.h"
@@ -17,30 +17,33 @@
 
 struct timeline {
     char request_id[REQUEST_ID_LEN + 1];
-    const struct api_route *route;  /* NULL: no such path, or a request that could not be parsed */
+    const struct api_route *route; /* NULL: no such path, or a request that could not be parsed */
     struct str method;
-    struct str model;               /* as asked */
-    struct str node;                /* of the last attempt; empty: none */
-    struct str key;                 /* name of the key; empty: anonymous */
-    struct str trace_id;            /* 32 hex of traceparent; empty: none */
-    struct str peer;                /* client's address */
+    struct str model;    /* as asked */
+    struct str node;     /* of the last attempt; empty: none */
+    struct str key;      /* name of the key; empty: anonymous */
+    struct str trace_id; /* 32 hex of traceparent; empty: none */
+    struct str peer;     /* client's address */
     uint32_t n_attempts;
-    int status;                     /* sent to the client; 0: none was */
+    int status; /* sent to the client; 0: none was */
     enum reason reason;
     bool is_stream;
-    bool is_known_model;            /* a node serves it: it may be a metric label */
-    nsec_t begun;                   /* first byte of the request */
-    nsec_t understood;              /* body read and understood */
-    nsec_t connected;               /* connection for the last attempt at hand */
-    nsec_t sent;                    /* request written to the node */
-    nsec_t first_record;            /* first record (or body byte) to the client */
+    bool is_known_model; /* a node serves it: it may be a metric label */
+    nsec_t begun;        /* first byte of the request */
+    nsec_t understood;   /* body read and understood */
+    nsec_t connected;    /* connection for the last attempt at hand */
+    nsec_t sent;         /* request written to the node */
+    nsec_t first_record; /* first record (or body byte) to the client */
     nsec_t ended;
-    uint64_t bytes_in;              /* of the request body */
-    uint64_t bytes_out;             /* of the answer's body */
+    uint64_t bytes_in;  /* of the request body */
+    uint64_t bytes_out; /* of the answer's body */
     uint64_t n_records;
     struct api_usage usage;
 };
 
-/* Fills @id with 26 characters: 48 bits of milliseconds and 80 random ones in Crockford's base 32 (a ULID). */
+/*
+ * Fills @id with 26 characters: 48 bits of milliseconds and 80 random ones in Crockford's base 32
+ * (a ULID).
+ */
 struct rng;
 void request_id_make(char id[static REQUEST_ID_LEN + 1], nsec_t wall, struct rng *rng);

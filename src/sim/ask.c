@@ -163,7 +163,10 @@ static int read_stop(struct sim_fields *p)
     return read_stops(p, true, "invalid type for 'stop' field");
 }
 
-/* Text of one part of a content array: {"type":"text","text":"..."}; other members and kinds say nothing. */
+/*
+ * Text of one part of a content array: {"type":"text","text":"..."}; other members and kinds say
+ * nothing.
+ */
 static int read_part(struct sim_fields *p, struct buf *out)
 {
     struct json_token t;

@@ -4,8 +4,9 @@
 /*
  * What a request asks for
  *
- * One structure for the bodies of all dialects; a table says which member belongs to which. Texts that clients see are Go's, because
- * the real node reads with Go's decoder. Pure; strings lie in the body or in the arena.
+ * One structure for the bodies of all dialects; a table says which member belongs to which. Texts
+ * that clients see are Go's, because the real node reads with Go's decoder. Pure; strings lie in
+ * the body or in the arena.
  */
 
 #include "base/arena.h"

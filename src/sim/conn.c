@@ -205,8 +205,9 @@ static void take_requests(struct sim_conn *c)
     while (!c->stream.is_closing && step(c, &in))
         ;
     buf_take(&c->in, c->in.len - in.len);
+    /* idle connections cost no buffer */
     if (c->in.len == 0)
-        buf_fini(&c->in); /* idle connections cost no buffer */
+        buf_fini(&c->in);
     if (c->in.len >= IN_PAUSE && c->state == SIM_CONN_BUSY)
         net_stream_read_stop(&c->stream);
 }

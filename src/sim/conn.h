@@ -4,8 +4,9 @@
 /*
  * A client's connection
  *
- * Reads one request after the other, hands each to its route, and writes the answer: whole, or as a head and chunks, each in a write of
- * its own. A request that takes time has a job; further requests wait in the buffer until it is done.
+ * Reads one request after the other, hands each to its route, and writes the answer: whole, or as a
+ * head and chunks, each in a write of its own. A request that takes time has a job; further
+ * requests wait in the buffer until it is done.
  */
 
 #include "base/buf.h"
@@ -38,8 +39,8 @@ struct sim_conn {
     bool keeps_alive;
     bool is_old;     /* HTTP/1.0: no chunks */
     bool is_chunked; /* the answer in the making */
-    bool
-        is_understood; /* errors come from the handler of the route now, not from what reads the request */
+    /* errors come from the handler of the route now, not from what reads the request */
+    bool is_understood;
     struct net_task resume;
     struct sim_job job;
 };

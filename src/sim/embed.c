@@ -21,7 +21,10 @@ static size_t make_vector(const struct sim_job *job, struct str text, size_t wan
     return n;
 }
 
-/* Square root by Newton's method: not worth linking libm. @x is between 0 and 200 here, where 20 steps are plenty. */
+/*
+ * Square root by Newton's method: not worth linking libm. @x is between 0 and 200 here, where 20
+ * steps are plenty.
+ */
 static double root(double x)
 {
     double y = x > 1 ? x : 1;

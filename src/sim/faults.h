@@ -27,7 +27,8 @@ struct sim_fault {
 /**
  * sim_fault_parse() - "none", "die:N", "stall:N", "cut:N", "503:N"
  *
- * N is `after`; for a 503 it is `count`. ":M" behind it gives `count` (for a 503: retry_after). Both may be left out: 0, and one request.
+ * N is `after`; for a 503 it is `count`. ":M" behind it gives `count` (for a 503: retry_after).
+ * Both may be left out: 0, and one request.
  *
  * Return: 0; -EINVAL.
  */

@@ -4,12 +4,12 @@
 /*
  * Members of a request body, read as Go's decoder reads them
  *
- * What is wrong with a value becomes the refusal of the request, in Go's words. All functions return 0, SIM_ASK_REFUSED or -ENOMEM.
- * A null changes nothing, as in Go.
+ * What is wrong with a value becomes the refusal of the request, in Go's words. All functions
+ * return 0, SIM_ASK_REFUSED or -ENOMEM. A null changes nothing, as in Go.
  */
 
-#include "sim/ask.h"
 #include "json/reader.h"
+#include "sim/ask.h"
 
 #define SIM_STRING_MAX ((size_t)64 * 1024 * 1024)
 

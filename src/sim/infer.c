@@ -12,8 +12,8 @@
 static const struct dialect {
     enum sim_dialect dialect;
     const struct sim_format *format;
-    unsigned
-        is_quoted : 1; /* how a missing model is told: "x", with the hint to pull it; else 'x' */
+    /* how a missing model is told: "x", with the hint to pull it; else 'x' */
+    unsigned is_quoted : 1;
     unsigned needs_model : 1; /* no model name: 400, else a model '' that is not found */
     const char *does;         /* "NAME" does not support ... on a model for embeddings */
 } dialects[] = {

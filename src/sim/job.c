@@ -4,9 +4,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "json/writer.h"
 #include "sim/conn.h"
 #include "sim/render.h"
-#include "json/writer.h"
 
 #define BURST   64 /* tokens in one turn of the loop */
 #define OUT_MAX ((size_t)256 * 1024 * 1024)
@@ -21,7 +21,10 @@ struct net_stream *sim_job_stream(struct sim_job *job)
     return &sim_job_conn(job)->stream;
 }
 
-/* Something did not fit into memory: the client sees a broken connection. The job ends when it is closed, its callers go on. */
+/*
+ * Something did not fit into memory: the client sees a broken connection. The job ends when it is
+ * closed, its callers go on.
+ */
 static void fail(struct sim_job *job)
 {
     net_stream_close(sim_job_stream(job));
@@ -343,8 +346,9 @@ static int begin_text(struct sim_job *job, const struct sim_model *model)
     job->n_prompt = sim_count_tokens(buf_str(&prompt));
     sim_text_begin(&job->text, sim_hash(job->sim->settings->seed ^ job->ask.seed, model->name),
                    buf_str(&prompt));
+    /* everything was said before */
     if (job->text.token >= job->sim->settings->answer_tokens)
-        job->done_reason = STR("stop"); /* everything was said before */
+        job->done_reason = STR("stop");
     return 0;
 }
 

@@ -4,8 +4,8 @@
 /*
  * A request to a model, from the moment it is understood until its answer is out
  *
- * Waits for the model and a slot, then produces tokens at the node's pace. A format turns them into records of its API; the job knows none of
- * them. Nothing is sent before the first token.
+ * Waits for the model and a slot, then produces tokens at the node's pace. A format turns them into
+ * records of its API; the job knows none of them. Nothing is sent before the first token.
  */
 
 #include "base/arena.h"
@@ -82,7 +82,10 @@ void sim_job_go_on(struct sim_job *job);
 /* Ends a job whose answer is out, and frees its memory. */
 void sim_job_done(struct sim_job *job);
 
-/* For formats: appends to job->out, as it is or as a JSON string. Without memory the connection breaks. */
+/*
+ * For formats: appends to job->out, as it is or as a JSON string. Without memory the connection
+ * breaks.
+ */
 void sim_job_put(struct sim_job *job, struct str bytes);
 void sim_job_put_string(struct sim_job *job, struct str text);
 

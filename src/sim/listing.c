@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-#include "sim/routes.h"
 #include "json/writer.h"
+#include "sim/routes.h"
 
 #define MADE_AT    INT64_C(1767225600) /* of every model: 2026-01-01 */
 #define MADE_STAMP "2026-01-01T00:00:00Z"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/ollama.h"
 
+#include "json/writer.h"
 #include "sim/node.h"
 #include "sim/render.h"
-#include "json/writer.h"
 
 static bool is_chat(const struct sim_job *job)
 {

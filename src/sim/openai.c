@@ -57,8 +57,9 @@ static void put_prefix(struct sim_job *job)
     } else {
         sim_job_put(job, STR(",\"choices\":[{\"text\":"));
     }
+    /* made again next time */
     if (buf_put(&job->prefix, buf_str(&job->out)) < 0)
-        buf_reset(&job->prefix); /* made again next time */
+        buf_reset(&job->prefix);
 }
 
 static void put_chunk(struct sim_job *job, struct str text, struct str reason)

@@ -3,9 +3,9 @@
 
 #include <stdio.h>
 
+#include "json/writer.h"
 #include "sim/infer.h"
 #include "sim/listing.h"
-#include "json/writer.h"
 
 #define PLAIN STR("text/plain")
 

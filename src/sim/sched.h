@@ -4,9 +4,10 @@
 /*
  * Models, loads and slots
  *
- * A request for a model that is not loaded begins its load; others that come meanwhile join it. When the one that began it leaves, the load
- * is lost and the next in line begins anew, as on a real node. A loaded model works on as many requests at once as it has slots; the others
- * wait in order, without a limit. Idle models go after their keep-alive.
+ * A request for a model that is not loaded begins its load; others that come meanwhile join it.
+ * When the one that began it leaves, the load is lost and the next in line begins anew, as on a
+ * real node. A loaded model works on as many requests at once as it has slots; the others wait in
+ * order, without a limit. Idle models go after their keep-alive.
  *
  *     enter ──► LOADING ──► WAITING ──► RUNNING ──► leave
  *                  └────────── from everywhere ──────┘

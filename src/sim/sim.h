@@ -4,9 +4,10 @@
 /*
  * The simulated Ollama node
  *
- * Answers Ollama's API as a node of version 0.11.4 does, with text that is computed, not inferred: same seed, model and prompt, same
- * text, on every node, so that a test can tell what an answer must be to the last byte. Loads, slots, queues and faults are simulated
- * in real time. One thread, one process per node.
+ * Answers Ollama's API as a node of version 0.11.4 does, with text that is computed, not inferred:
+ * same seed, model and prompt, same text, on every node, so that a test can tell what an answer
+ * must be to the last byte. Loads, slots, queues and faults are simulated in real time. One thread,
+ * one process per node.
  */
 
 #include "base/addr.h"

@@ -51,7 +51,10 @@ uint64_t sim_hash(uint64_t seed, struct str bytes)
     return mix(fnv(FNV_OFFSET ^ mix(seed), bytes));
 }
 
-/* What stands behind word @k: a function of hash and index alone, so the next word can tell whether it begins a sentence. */
+/*
+ * What stands behind word @k: a function of hash and index alone, so the next word can tell whether
+ * it begins a sentence.
+ */
 static const char *mark_behind(uint64_t hash, uint64_t k)
 {
     static const char *const marks[16] = {

@@ -4,11 +4,13 @@
 /*
  * Text that can be continued
  *
- * An answer is an endless sequence of words, one token each, chosen by the hash of what stands before it. A prompt that already ends in
- * the beginning of its answer is recognised: somewhere behind the last assistant mark begins a piece that is exactly how the answer to
- * everything before it begins. The earliest such place counts, and the answer goes on there. So text(P) = text(P + A) behind A
- * for every A that text(P) begins with, also when A ends inside a word: a place before the end of P that fits P + A fits P as well,
- * hence both find the same one. Without a mark all places of the prompt count.
+ * An answer is an endless sequence of words, one token each, chosen by the hash of what stands
+ * before it. A prompt that already ends in the beginning of its answer is recognised: somewhere
+ * behind the last assistant mark begins a piece that is exactly how the answer to everything before
+ * it begins. The earliest such place counts, and the answer goes on there. So text(P) = text(P + A)
+ * behind A for every A that text(P) begins with, also when A ends inside a word: a place before the
+ * end of P that fits P + A fits P as well, hence both find the same one. Without a mark all places
+ * of the prompt count.
  *
  * Pure, never allocates.
  */

@@ -4,16 +4,18 @@
 /*
  * An attempt: one request to one node, and its answer as it comes
  *
- * The node is an Ollama, asked over HTTP, or another Chasqui, asked over MCP (its URL is mcp://...); the callbacks are the same. Paths that MCP has no
- * service for (/v1/...) cannot be asked of a Chasqui.
+ * The node is an Ollama, asked over HTTP, or another Chasqui, asked over MCP (its URL is
+ * mcp://...); the callbacks are the same. Paths that MCP has no service for (/v1/...) cannot be
+ * asked of a Chasqui.
  *
  *   attempt_start() ──► on_head ──► (on_record | on_bytes)* ──► on_end
  *         └───────────────┴───────────────┴──────────────────► on_fail
  *
- * Exactly one of on_end and on_fail runs, never inside attempt_start(), and none after attempt_cancel(). A streamed answer (NDJSON or
- * SSE with status 200) comes in whole records, any other in bytes, each in the turn of the loop in which its last byte was read.
- * Slices are valid until on_flush, which runs at the end of the turn, and earlier behind a record that came in parts. Callbacks may
- * cancel the attempt.
+ * Exactly one of on_end and on_fail runs, never inside attempt_start(), and none after
+ * attempt_cancel(). A streamed answer (NDJSON or SSE with status 200) comes in whole records, any
+ * other in bytes, each in the turn of the loop in which its last byte was read. Slices are valid
+ * until on_flush, which runs at the end of the turn, and earlier behind a record that came in
+ * parts. Callbacks may cancel the attempt.
  */
 
 #include "call/retry.h"
@@ -40,12 +42,15 @@ struct attempt_ops {
 /* All slices must stay until the attempt has ended. */
 struct attempt_request {
     struct str method;
-    struct str target;  /* path and query, without the prefix of the node's URL */
-    struct str fields;  /* "Name: value\r\n"..., with Content-Length where there is a body, without Host */
+    struct str target; /* path and query, without the prefix of the node's URL */
+    /* "Name: value\r\n"..., with Content-Length where there is a body, without Host */
+    struct str fields;
     struct str body;
-    bool is_head;       /* the method is HEAD */
+    bool is_head; /* the method is HEAD */
 
-    /* What another Chasqui is told in its own words; a node that speaks HTTP finds it in `fields`. */
+    /*
+     * What another Chasqui is told in its own words; a node that speaks HTTP finds it in `fields`.
+     */
     nsec_t deadline;        /* of the whole request; 0 or NSEC_NEVER: none */
     struct str traceparent; /* as in HTTP; empty: none */
     struct str session;     /* affinity key; empty: none */
@@ -55,17 +60,17 @@ struct attempt_request {
 struct attempt {
     const struct attempt_ops *ops;
     struct upstream *upstream;
-    struct upstream_conn *conn;           /* HTTP: NULL once ended */
-    struct mcp_call *call;                /* MCP: likewise */
-    uint32_t owed;                        /* MCP: credit kept back while paused */
+    struct upstream_conn *conn; /* HTTP: NULL once ended */
+    struct mcp_call *call;      /* MCP: likewise */
+    uint32_t owed;              /* MCP: credit kept back while paused */
     const struct attempt_request *request;
     struct records records;
-    bool is_stream;                       /* the answer comes in records */
+    bool is_stream; /* the answer comes in records */
     bool is_sse;
     bool is_running;
     bool is_paused;
-    bool has_answer;                      /* at least one byte of the answer came */
-    nsec_t connected_at;                  /* 0: not yet */
+    bool has_answer;     /* at least one byte of the answer came */
+    nsec_t connected_at; /* 0: not yet */
     nsec_t sent_at;
 };
 
@@ -84,7 +89,10 @@ static inline bool attempt_is_running(const struct attempt *a)
     return a->is_running;
 }
 
-/* Closes the node's connection at once, so that it stops working; no callback follows. Ended already: nothing. */
+/*
+ * Closes the node's connection at once, so that it stops working; no callback follows. Ended
+ * already: nothing.
+ */
 void attempt_cancel(struct attempt *a);
 
 /* The reader of the answer is behind, or has caught up. */

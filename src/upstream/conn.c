@@ -99,8 +99,15 @@ static int send_request(struct upstream_conn *c, struct attempt *a)
     const struct attempt_request *q = a->request;
     struct upstream *u = c->upstream;
     struct str pieces[11] = {
-        q->method, STR(" "), str_of(u->url.path), q->target, STR(" HTTP/1.1\r\nHost: "),
-        str_make(u->host_field, u->host_field_len), STR("\r\n"), q->fields, STR("\r\n"),
+        q->method,
+        STR(" "),
+        str_of(u->url.path),
+        q->target,
+        STR(" HTTP/1.1\r\nHost: "),
+        str_make(u->host_field, u->host_field_len),
+        STR("\r\n"),
+        q->fields,
+        STR("\r\n"),
     };
 
     c->attempt = a;
@@ -137,7 +144,8 @@ static void on_room(struct net_stream *s)
     struct upstream_conn *c = container_of(s, struct upstream_conn, stream);
     struct str pieces[1];
 
-    if (c->attempt != NULL && c->body_sent < c->attempt->request->body.len && send_body(c, pieces, 0) < 0)
+    if (c->attempt != NULL && c->body_sent < c->attempt->request->body.len &&
+        send_body(c, pieces, 0) < 0)
         fail(c, CALL_RESET, -ENOMEM);
 }
 

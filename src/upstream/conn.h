@@ -14,7 +14,7 @@
 enum conn_state {
     CONN_OPENING,
     CONN_IDLE,
-    CONN_HEAD,    /* the request is being sent, the head of the answer is awaited */
+    CONN_HEAD, /* the request is being sent, the head of the answer is awaited */
     CONN_BODY,
     CONN_CLOSING,
 };
@@ -22,18 +22,18 @@ enum conn_state {
 struct upstream_conn {
     struct net_stream stream;
     struct upstream *upstream;
-    struct attempt *attempt;   /* NULL in IDLE and CLOSING */
+    struct attempt *attempt; /* NULL in IDLE and CLOSING */
     struct pool_member member;
     struct list busy_link;
     enum conn_state state;
-    struct net_timer timer;    /* of opening */
-    struct buf head;           /* begin of a head that came in pieces */
+    struct net_timer timer; /* of opening */
+    struct buf head;        /* begin of a head that came in pieces */
     struct h1_scan scan;
     struct h1_body body;
-    size_t body_sent;          /* bytes of the request's body handed to the stream */
-    unsigned n_informational;  /* 1xx answers skipped for this request */
-    bool is_reused;            /* has carried an answer before */
-    bool is_last;              /* the node will close it after this answer */
+    size_t body_sent;         /* bytes of the request's body handed to the stream */
+    unsigned n_informational; /* 1xx answers skipped for this request */
+    bool is_reused;           /* has carried an answer before */
+    bool is_last;             /* the node will close it after this answer */
 };
 
 /* A new connection for @a, being opened. Return: 0, -errno. */

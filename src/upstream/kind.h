@@ -4,7 +4,8 @@
 /*
  * Kinds of nodes. Private to upstream/.
  *
- * An attempt speaks HTTP/1.1 to an Ollama (conn.c) or MCP to another Chasqui (mcp.c). Both keep the promises of attempt.h.
+ * An attempt speaks HTTP/1.1 to an Ollama (conn.c) or MCP to another Chasqui (mcp.c). Both keep the
+ * promises of attempt.h.
  */
 
 #include "upstream/attempt.h"

@@ -7,24 +7,24 @@
 #include "upstream/kind.h"
 #include "wire/wire.h"
 
-#define WIRES_MAX      4                  /* connections per loop and node; each carries hundreds of calls */
+#define WIRES_MAX      4 /* connections per loop and node; each carries hundreds of calls */
 #define ERROR_BODY_MAX 8192
 
 struct mcp_wire {
     struct wire wire;
     struct upstream *upstream;
     struct list link;
-    bool is_open;          /* the connection was made */
-    bool is_going;         /* nothing new goes on it */
+    bool is_open;  /* the connection was made */
+    bool is_going; /* nothing new goes on it */
     int connect_err;
 };
 
 struct upstream_mcp {
     struct mcp_settings settings;
     struct mcp_pool pool;
-    struct list wires;     /* newest first */
+    struct list wires; /* newest first */
     unsigned n_wires;
-    struct buf record;     /* a record with its LF, while it is handed over */
+    struct buf record; /* a record with its LF, while it is handed over */
 };
 
 static struct mcp_wire *wire_owner(struct mcp_session *s)
@@ -80,8 +80,9 @@ static void tell_record(struct attempt *a, struct str body)
     struct upstream_mcp *m = a->upstream->mcp;
 
     buf_reset(&m->record);
+    /* longer than any record we take: the end will lack it, and be noticed */
     if (buf_put(&m->record, body) < 0 || buf_put_char(&m->record, '\n') < 0)
-        return; /* longer than any record we take: the end will lack it, and be noticed */
+        return;
     a->ops->on_record(a, buf_str(&m->record));
 }
 
@@ -138,7 +139,8 @@ static void answer_error(struct attempt *a, struct mcp_call *call, const struct 
     json_key(&w, "error");
     json_str(&w, error->text);
     json_end(&w);
-    tell_head(a, mcp_code_info(error->code)->status, STR("application/json; charset=utf-8"), buf_str(&body));
+    tell_head(a, mcp_code_info(error->code)->status, STR("application/json; charset=utf-8"),
+              buf_str(&body));
     if (call->owner == a)
         a->ops->on_bytes(a, buf_str(&body));
     if (call->owner == a && detach(call) != NULL)
@@ -318,9 +320,14 @@ static int open_call(struct mcp_wire *mw, struct attempt *a, struct str method)
     nsec_t now = time_now();
     char hops[U64_DIGITS_MAX];
     char trace[MCP_TRACE_LEN];
-    const struct mcp_metadata metadata = {STR("hops"), str_make(hops, str_put_u64(q->hops + 1, hops))};
+    const struct mcp_metadata metadata = {STR("hops"),
+                                          str_make(hops, str_put_u64(q->hops + 1, hops))};
     struct mcp_request request = {
-        .ext = {.method = method, .codec = MCP_CODEC_JSON, .metadata = &metadata, .n_metadata = 1, .session = str_head(q->session, 64)},
+        .ext = {.method = method,
+                .codec = MCP_CODEC_JSON,
+                .metadata = &metadata,
+                .n_metadata = 1,
+                .session = str_head(q->session, 64)},
         .body = q->body,
         .owner = a,
     };
@@ -356,7 +363,7 @@ static int start(struct attempt *a, bool is_fresh)
     (void)is_fresh; /* a session that died takes its calls with it: there are no stale ones */
     if (service == NULL)
         return -EOPNOTSUPP;
-    list_for_each(it, &m->wires) {
+    list_for_each (it, &m->wires) {
         mw = container_of(it, struct mcp_wire, link);
         if (mw->is_going || mw->wire.stream.is_closing)
             continue;
@@ -418,7 +425,7 @@ static void close_all(struct upstream *u)
         release(u);
         return;
     }
-    list_for_each_safe(it, &u->mcp->wires)
+    list_for_each_safe (it, &u->mcp->wires)
         wire_close(&container_of(it, struct mcp_wire, link)->wire);
 }
 

@@ -17,8 +17,8 @@ static void on_sweep(struct net_timer *timer)
     net_timer_arm(u->loop, timer, pool_next_expiry(&u->pool));
 }
 
-int upstream_init(struct upstream *u, struct net_loop *loop, const struct upstream_settings *settings,
-                  struct str name, const struct url *url)
+int upstream_init(struct upstream *u, struct net_loop *loop,
+                  const struct upstream_settings *settings, struct str name, const struct url *url)
 {
     int r;
 

@@ -4,8 +4,9 @@
 /*
  * One node, as one loop reaches it
  *
- * A pool of keep-alive connections that belong to this loop alone. The newest idle one is used first; idle ones are read all the time, so
- * one that the node closes is noticed and never handed out.
+ * A pool of keep-alive connections that belong to this loop alone. The newest idle one is used
+ * first; idle ones are read all the time, so one that the node closes is noticed and never handed
+ * out.
  */
 
 #include "base/addr.h"
@@ -29,24 +30,28 @@ struct upstream_mcp;
 
 struct upstream {
     const struct upstream_kind *kind;
-    struct upstream_mcp *mcp;     /* mcp:// only */
+    struct upstream_mcp *mcp; /* mcp:// only */
     struct net_loop *loop;
     const struct upstream_settings *settings;
-    struct str name;              /* of the node; for logs */
+    struct str name; /* of the node; for logs */
     struct url url;
-    char host_field[280];         /* value of Host */
+    char host_field[280]; /* value of Host */
     size_t host_field_len;
     struct pool pool;
     upstream_pool_fn *on_pool;
-    struct net_timer sweep;       /* closes what has been idle too long */
-    struct list busy;             /* connections that carry an attempt or are being opened */
-    unsigned n_conns;             /* all, the closing ones included */
+    struct net_timer sweep; /* closes what has been idle too long */
+    struct list busy;       /* connections that carry an attempt or are being opened */
+    unsigned n_conns;       /* all, the closing ones included */
     bool is_closing;
 };
 
 /* @settings and @url must outlive it. Return: 0, -ENOMEM. */
-MUST_USE int upstream_init(struct upstream *u, struct net_loop *loop, const struct upstream_settings *settings,
-                           struct str name, const struct url *url);
+MUST_USE int upstream_init(struct upstream *u, struct net_loop *loop,
+                           const struct upstream_settings *settings, struct str name,
+                           const struct url *url);
 
-/* Closes all connections; attempts that still run end without a callback. The memory may go once the loop has run out. */
+/*
+ * Closes all connections; attempts that still run end without a callback. The memory may go once
+ * the loop has run out.
+ */
 void upstream_close(struct upstream *u);

@@ -10,8 +10,10 @@
 
 #define N_OF(rows) (sizeof(rows) / sizeof((rows)[0]))
 
-/* Key and message are the bytes 00 01 02 ... as in the appendix of the SipHash paper. The values come
- * from a second implementation, itself checked against CPython's siphash13. */
+/*
+ * Key and message are the bytes 00 01 02 ... as in the appendix of the SipHash paper. The values
+ * come from a second implementation, itself checked against CPython's siphash13.
+ */
 static void the_known_values_of_siphash_1_3_come_out(void **state)
 {
     static const struct {

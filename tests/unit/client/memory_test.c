@@ -12,8 +12,9 @@
 /*
  * No memory
  *
- * malloc, calloc and realloc of our own code come through here (--wrap); those of the thread that says so fail, one after the other. The client is driven
- * by this thread, so that the server's memory is not touched.
+ * malloc, calloc and realloc of our own code come through here (--wrap); those of the thread that
+ * says so fail, one after the other. The client is driven by this thread, so that the server's
+ * memory is not touched.
  */
 
 void *__real_malloc(size_t n);

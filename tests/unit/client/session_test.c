@@ -7,7 +7,10 @@
 #include <chasqui/session.h>
 #include <cmocka.h>
 
-/* Two public sessions back to back: what one has to say is fed to the other, in pieces of any length. */
+/*
+ * Two public sessions back to back: what one has to say is fed to the other, in pieces of any
+ * length.
+ */
 
 struct peer {
     chasqui_session *session;

@@ -303,8 +303,8 @@ static void mutate(struct rng *rng, struct buf *b)
 }
 
 /*
- * What was accepted is JSON that this module can write and read again: the second round is at rest. Duplicates within
- * extra_json move, so the first may not be.
+ * What was accepted is JSON that this module can write and read again: the second round is at rest.
+ * Duplicates within extra_json move, so the first may not be.
  */
 static void check_accepted(size_t i, struct str json)
 {

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What the tests of the codec share: conversions that must succeed, and when two JSON texts say the same. */
+/*
+ * What the tests of the codec share: conversions that must succeed, and when two JSON texts say the
+ * same.
+ */
 
 #include <setjmp.h>
 #include <stdarg.h>

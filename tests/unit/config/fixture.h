@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* A little gateway's settings: two rooms that share a section, a list of objects, a mapping of names. */
+/*
+ * A little gateway's settings: two rooms that share a section, a list of objects, a mapping of
+ * names.
+ */
 
 #include <setjmp.h>
 #include <stdarg.h>

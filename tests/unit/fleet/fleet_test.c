@@ -15,7 +15,8 @@
 #define X       STR("x:latest")
 #define Y       STR("y:latest")
 
-static const struct str names[N_NODES] = {STR_INIT("a"), STR_INIT("b"), STR_INIT("c"), STR_INIT("d")};
+static const struct str names[N_NODES] = {STR_INIT("a"), STR_INIT("b"), STR_INIT("c"),
+                                          STR_INIT("d")};
 
 /* Four nodes, nothing known of them. */
 static int setup(void **state)
@@ -85,15 +86,21 @@ static uint16_t pick(struct fleet *f, const struct fleet_ask *ask, nsec_t now)
     return index;
 }
 
-static enum fleet_news leave(struct fleet *f, uint16_t index, enum call_outcome what, nsec_t granted_at, nsec_t now)
+static enum fleet_news leave(struct fleet *f, uint16_t index, enum call_outcome what,
+                             nsec_t granted_at, nsec_t now)
 {
-    const struct fleet_outcome outcome = {.what = what, .granted_at = granted_at, .now = now, .why = "because"};
+    const struct fleet_outcome outcome = {
+        .what = what, .granted_at = granted_at, .now = now, .why = "because"};
 
     return fleet_leave(f, index, &outcome);
 }
 
-/* @n attempts on @index end in @what, one each second, the first at @from. Return: the news of the last. */
-static enum fleet_news blame(struct fleet *f, uint16_t index, enum call_outcome what, unsigned n, nsec_t from)
+/*
+ * @n attempts on @index end in @what, one each second, the first at @from. Return: the news of the
+ * last.
+ */
+static enum fleet_news blame(struct fleet *f, uint16_t index, enum call_outcome what, unsigned n,
+                             nsec_t from)
 {
     enum fleet_news news = FLEET_NO_NEWS;
 
@@ -232,10 +239,14 @@ static void at_most_half_of_the_nodes_that_are_up_are_ejected(void **state)
 static void only_failures_of_the_node_eject(void **state)
 {
     static const enum call_outcome harmless[] = {
-        CALL_OK, CALL_STALE_CONNECTION, CALL_OVERLOAD, CALL_CALLER_FAULT, CALL_DEADLINE, CALL_CANCELLED,
+        CALL_OK,           CALL_STALE_CONNECTION, CALL_OVERLOAD,
+        CALL_CALLER_FAULT, CALL_DEADLINE,         CALL_CANCELLED,
     };
     static const enum call_outcome failures[] = {
-        CALL_RESET, CALL_STATUS_500, CALL_STATUS_502_504, CALL_BROKEN_ANSWER,
+        CALL_RESET,
+        CALL_STATUS_500,
+        CALL_STATUS_502_504,
+        CALL_BROKEN_ANSWER,
     };
     struct fleet *f = *state;
 
@@ -264,9 +275,12 @@ static void connections_cut_by_one_death_count_once(void **state)
 static void one_death_is_charged_once(void **state)
 {
     struct fleet *f = *state;
-    const struct fleet_outcome cut = {.what = CALL_RESET, .granted_at = START, .now = START + S, .why = ""};
-    const struct fleet_outcome next = {.what = CALL_RESET, .granted_at = START + 2 * S, .now = START + 3 * S, .why = ""};
-    const struct fleet_outcome bad = {.what = CALL_STATUS_500, .granted_at = START, .now = START + S, .why = ""};
+    const struct fleet_outcome cut = {
+        .what = CALL_RESET, .granted_at = START, .now = START + S, .why = ""};
+    const struct fleet_outcome next = {
+        .what = CALL_RESET, .granted_at = START + 2 * S, .now = START + 3 * S, .why = ""};
+    const struct fleet_outcome bad = {
+        .what = CALL_STATUS_500, .granted_at = START, .now = START + S, .why = ""};
 
     assert_true(fleet_charge(f, 0, &cut));
     assert_false(fleet_charge(f, 0, &cut));

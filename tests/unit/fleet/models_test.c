@@ -78,7 +78,8 @@ static void beyond_the_maximum_names_are_counted_only(void **state)
     assert_int_equal(m.n_models, MODELS_MAX);
     assert_int_equal(m.n_ignored, 5);
     assert_true(models_has(&m, name_of(text, 0), hash_bytes(key, name_of(text, 0))));
-    assert_false(models_has(&m, name_of(text, MODELS_MAX), hash_bytes(key, name_of(text, MODELS_MAX))));
+    assert_false(
+        models_has(&m, name_of(text, MODELS_MAX), hash_bytes(key, name_of(text, MODELS_MAX))));
     models_fini(&m);
 }
 

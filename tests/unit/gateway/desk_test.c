@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <pthread.h>
 
 #include <cmocka.h>
 
@@ -59,7 +59,8 @@ static void enter(struct desk *d, struct grant *ret_grant)
     assert_true(ret_grant->is_held);
 }
 
-static void leave(struct desk *d, struct grant *grant, enum call_outcome outcome, struct desk_news *ret_news)
+static void leave(struct desk *d, struct grant *grant, enum call_outcome outcome,
+                  struct desk_news *ret_news)
 {
     const struct fleet_ask x = ask_for(d);
 
@@ -198,7 +199,8 @@ static void models_are_listed_by_their_short_names(void **state)
 
 static void *come_and_go(void *arg)
 {
-    static const enum call_outcome outcomes[] = {CALL_OK, CALL_RESET, CALL_OVERLOAD, CALL_CANCELLED};
+    static const enum call_outcome outcomes[] = {CALL_OK, CALL_RESET, CALL_OVERLOAD,
+                                                 CALL_CANCELLED};
     struct desk *d = arg;
     const struct fleet_ask x = ask_for(d);
     uintptr_t n_bad = 0;

@@ -44,17 +44,22 @@ static void what_is_the_clients_goes_on_and_what_is_ours_does_not(void **state)
         {REQUEST("A: 1\r\nB: 2\r\nA: 3\r\n"), "A: 1\r\nB: 2\r\nA: 3\r\n"},
         {REQUEST("Content-Length: 5\r\n"), ""},
         {REQUEST("Transfer-Encoding: chunked\r\n"), ""},
-        {REQUEST("Connection: close, X-Private\r\nX-Private: 1\r\nX-Other: 2\r\n"), "X-Other: 2\r\n"},
-        {REQUEST("Keep-Alive: 5\r\nTE: trailers\r\nTrailer: X\r\nUpgrade: h2c\r\nProxy-Authorization: x\r\n"), ""},
+        {REQUEST("Connection: close, X-Private\r\nX-Private: 1\r\nX-Other: 2\r\n"),
+         "X-Other: 2\r\n"},
+        {REQUEST("Keep-Alive: 5\r\nTE: trailers\r\nTrailer: X\r\nUpgrade: "
+                 "h2c\r\nProxy-Authorization: x\r\n"),
+         ""},
         {REQUEST("Expect: 100-continue\r\nContent-Length: 1\r\n"), ""},
         {REQUEST("Accept-Encoding: gzip\r\nAccept: */*\r\n"), "Accept: */*\r\n"},
         {REQUEST("Origin: http://localhost\r\nReferer: r\r\n"), "Referer: r\r\n"},
         {REQUEST("X-Forwarded-For: 1.2.3.4\r\nForwarded: for=x\r\n"), ""},
-        {REQUEST("X-Chasqui-Node: a\r\nx-chasqui-anything: b\r\nX-Chasqu: c\r\n"), "X-Chasqu: c\r\n"},
+        {REQUEST("X-Chasqui-Node: a\r\nx-chasqui-anything: b\r\nX-Chasqu: c\r\n"),
+         "X-Chasqu: c\r\n"},
         {REQUEST("X_Forwarded_For: 1\r\n"), ""},
         {REQUEST("Access-Control-Request-Method: POST\r\n"), ""},
         {REQUEST("Via: 1.0 other\r\n"), "Via: 1.0 other\r\n"},
-        {REQUEST("Authorization: Bearer s\r\nX-Api-Key: s\r\n"), "Authorization: Bearer s\r\nX-Api-Key: s\r\n"},
+        {REQUEST("Authorization: Bearer s\r\nX-Api-Key: s\r\n"),
+         "Authorization: Bearer s\r\nX-Api-Key: s\r\n"},
     };
 
     (void)state;
@@ -166,7 +171,8 @@ static void a_request_that_comes_round_again_is_known(void **state)
         {REQUEST("Via: 1.1 a\r\nVIA: " VIA "\r\n"), true},
         {REQUEST("X-Via: " VIA "\r\n"), false},
         {REQUEST("Via: 1.1 chasqui-0000\r\n"), false},
-        {REQUEST("Via: 1 chasqui-1, 1 chasqui-2, 1 chasqui-3, 1 chasqui-4, 1 chasqui-5, 1 chasqui-6, 1 chasqui-7, 1 chasqui-8\r\n"),
+        {REQUEST("Via: 1 chasqui-1, 1 chasqui-2, 1 chasqui-3, 1 chasqui-4, 1 chasqui-5, 1 "
+                 "chasqui-6, 1 chasqui-7, 1 chasqui-8\r\n"),
          false},
         {REQUEST("Via: 1 chasqui-1, 1 chasqui-2, 1 chasqui-3, 1 chasqui-4, 1 chasqui-5\r\n"
                  "Via: 1 chasqui-6, 1 chasqui-7, 1 chasqui-8, 1 chasqui-9\r\n"),

@@ -4,7 +4,8 @@
 /*
  * Inputs for parsers
  *
- * A copy in a heap block of exactly its size, so that a sanitizer sees the first byte read behind it.
+ * A copy in a heap block of exactly its size, so that a sanitizer sees the first byte read behind
+ * it.
  */
 
 #include <setjmp.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What a peer meant must not depend on how the network cut it. A small connection reads whole messages, the good and the
- * bad, in one piece, split at every byte, byte by byte and in random pieces; its diary must be the same each time.
+ * What a peer meant must not depend on how the network cut it. A small connection reads whole
+ * messages, the good and the bad, in one piece, split at every byte, byte by byte and in random
+ * pieces; its diary must be the same each time.
  */
 
 #include "base/buf.h"
@@ -324,7 +325,10 @@ static void a_message_in_random_pieces_means_the_same(void **state)
     check_all(responses, N_ELEMENTS(responses), false, cut_at_random);
 }
 
-/* One byte of a good message turned into another: mostly errors, none of them may depend on the pieces. */
+/*
+ * One byte of a good message turned into another: mostly errors, none of them may depend on the
+ * pieces.
+ */
 static void a_damaged_message_means_the_same(void **state)
 {
     static const char damage[] = "\r\n\t \0:;,#0f\x7f\x80";

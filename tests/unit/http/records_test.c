@@ -6,7 +6,10 @@
 
 #define MAX 24
 
-/* Each record followed by '|', then the rest, then the error if there was one: a run in one line of text. */
+/*
+ * Each record followed by '|', then the rest, then the error if there was one: a run in one line of
+ * text.
+ */
 static int feed(struct records *r, struct str in, struct buf *events)
 {
     struct str record;

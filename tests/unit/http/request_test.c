@@ -4,7 +4,10 @@
 #include "exact.h"
 #include "http/h1.h"
 
-/* Parses without scanning first: a parser must hold on its own. The slices of @ret_head die with the copy. */
+/*
+ * Parses without scanning first: a parser must hold on its own. The slices of @ret_head die with
+ * the copy.
+ */
 static int parse(struct str text, struct h1_head *ret_head)
 {
     char *copy = exact_copy(text);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <pthread.h>
 
 #include <cmocka.h>
 
@@ -355,7 +355,8 @@ static void mail_of_many_threads_arrives_whole_and_each_ones_in_order(void **sta
     for (unsigned i = 0; i < N_SENDERS; i++) {
         senders[i].loop = reader;
         for (unsigned k = 0; k < N_LETTERS; k++)
-            senders[i].letters[k] = (struct letter){.mail.deliver = deliver, .sender = i, .number = k};
+            senders[i].letters[k] =
+                (struct letter){.mail.deliver = deliver, .sender = i, .number = k};
         assert_int_equal(pthread_create(&senders[i].thread, NULL, send_all, &senders[i]), 0);
     }
     net_loop_run(reader);

@@ -29,7 +29,9 @@ static bool is_inside_character(struct str text, size_t at)
     return at < text.len && ((unsigned char)text.s[at] & 0xc0) == 0x80;
 }
 
-/* Cuts the answer to @prompt at every character and compares what comes then with what was cut off. */
+/*
+ * Cuts the answer to @prompt at every character and compares what comes then with what was cut off.
+ */
 static void check_every_cut(struct str prompt)
 {
     struct buf answer CLEANUP(buf_fini) = BUF_INIT(PROMPT_MAX);
