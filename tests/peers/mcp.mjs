@@ -14,7 +14,7 @@ import { Client } from './client.mjs';
 import { PlainClient, PlainServer } from './plain.mjs';
 import { ServerSession } from './server.mjs';
 import { Link } from './session.mjs';
-import { cat, TIMING, TYPE } from './wire.mjs';
+import { BASE, cat, TIMING, TYPE } from './wire.mjs';
 
 export * from './wire.mjs';
 export { ReceiveWindow, SendWindow } from './session.mjs';
@@ -47,7 +47,7 @@ class Entry {
         this.link = new Link(socket, this, { ...TIMING, ...config.timing }, true);
     }
     header(header) {
-        this.link.owner = new (header.type === TYPE.HELLO ? ServerSession : PlainServer)(this.link, this.config);
+        this.link.owner = new ((header.type & BASE) === TYPE.HELLO ? ServerSession : PlainServer)(this.link, this.config);
         this.link.owner.header(header);
     }
     fail() { this.link.destroy(); }

@@ -96,7 +96,7 @@ export class ServerSession extends Session {
         });
     }
     #stray(type, id, length) {
-        const left = (this.strays.get(id) ?? 0) - length;
+        const left = (this.strays.get(id) ?? 0) - Math.max(length, LIMIT.minFragment);
         if (left < 0 || !(type & MORE))
             this.strays.delete(id);
         else
