@@ -372,14 +372,15 @@ void exchange_failed(struct exchange *ex, enum call_outcome outcome)
  * Time
  */
 
-static void time_out(struct exchange *ex)
+static enum reason reason_of_time(const struct exchange *ex)
 {
-    const bool is_inference = ex->route->work == API_INFERENCE;
-    enum reason reason = time_now() >= ex->deadline       ? REASON_deadline
-                         : ex->state == EXCHANGE_RELAYING ? REASON_between_tokens_timeout
-                         : is_inference                   ? REASON_first_token_timeout
-                                                          : REASON_metadata_timeout;
+    if (ex->state == EXCHANGE_RELAYING)
+        return REASON_between_tokens_timeout;
+    return ex->route->work == API_INFERENCE ? REASON_first_token_timeout : REASON_metadata_timeout;
+}
 
+static void end_late(struct exchange *ex, enum reason reason)
+{
     attempt_cancel(&ex->attempt);
     (void)snprintf(ex->why, sizeof(ex->why), "%s", reason_text(reason));
     exchange_leave_desk(ex, CALL_DEADLINE);
@@ -389,6 +390,17 @@ static void time_out(struct exchange *ex)
         relay_break(ex, reason);
     else
         exchange_refuse(ex, reason, NULL);
+}
+
+/* The node says that the time for the whole request is over. */
+void exchange_out_of_time(struct exchange *ex)
+{
+    end_late(ex, REASON_deadline);
+}
+
+static void time_out(struct exchange *ex)
+{
+    end_late(ex, time_now() >= ex->deadline ? REASON_deadline : reason_of_time(ex));
 }
 
 void exchange_on_timer(struct net_timer *timer)

@@ -298,6 +298,10 @@ static void on_fail(struct attempt *a, enum call_outcome outcome, int err)
     if (outcome != CALL_CONNECT_FAILED && err <= -EX_H1_SYNTAX)
         metrics_count(ex->worker->metrics, METRICS_NODE_REJECTS);
     (void)snprintf(ex->why, sizeof(ex->why), "%s", err_text(err));
+    if (outcome == CALL_DEADLINE) {
+        exchange_out_of_time(ex);
+        return;
+    }
     if (ex->state == EXCHANGE_RELAYING) {
         exchange_leave_desk(ex, CALL_BROKEN_ANSWER);
         relay_break(ex, REASON_node_reset);

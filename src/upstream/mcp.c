@@ -10,6 +10,8 @@
 #define WIRES_MAX      4 /* connections per loop and node; each carries hundreds of calls */
 #define ERROR_BODY_MAX 8192
 
+#define DEADLINE_SLACK_NS (20 * NSEC_PER_MSEC)
+
 struct mcp_wire {
     struct wire wire;
     struct upstream *upstream;
@@ -148,9 +150,10 @@ static void answer_error(struct attempt *a, struct mcp_call *call, const struct 
     buf_fini(&body);
 }
 
-static void fail(struct attempt *a, enum call_outcome outcome, int err)
+/* The deadline was ours, told on; the other side's clock may be a little ahead. */
+static bool is_over(nsec_t deadline)
 {
-    a->ops->on_fail(a, outcome, err);
+    return deadline > 0 && deadline != NSEC_NEVER && time_now() + DEADLINE_SLACK_NS >= deadline;
 }
 
 static void on_end(struct mcp_session *s, struct mcp_call *call, const struct mcp_message *response,
@@ -165,13 +168,16 @@ static void on_end(struct mcp_session *s, struct mcp_call *call, const struct mc
         respond(a, call, response->body);
         return;
     }
-    if (!mw->is_open) {
+    if (error->code == MCP_DEADLINE_EXCEEDED && is_over(a->request->deadline)) {
         (void)detach(call);
-        fail(a, CALL_CONNECT_FAILED, mw->connect_err);
+        a->ops->on_fail(a, CALL_DEADLINE, -ETIMEDOUT);
+    } else if (!mw->is_open) {
+        (void)detach(call);
+        a->ops->on_fail(a, CALL_CONNECT_FAILED, mw->connect_err);
     } else if (mcp_session_state(s) >= MCP_STATE_FLUSH || a->has_answer) {
         /* The connection, or an answer that had begun, broke. */
         (void)detach(call);
-        fail(a, CALL_RESET, -ECONNRESET);
+        a->ops->on_fail(a, CALL_RESET, -ECONNRESET);
     } else {
         answer_error(a, call, error);
     }
