@@ -10,6 +10,7 @@
 #define LINGER_IDLE_NS (2 * NSEC_PER_SEC)
 #define LINGER_NS      (30 * NSEC_PER_SEC)
 #define HEAD_OWN_MAX   256 /* status line, framing, Connection */
+#define COPY_MAX       2048
 #define KEPT_MAX       (PIPELINE_MAX + 2 * NET_READ_BUF_BYTES)
 
 static void go_on(struct http_conn *c);
@@ -133,18 +134,37 @@ static void put_piece(struct http_out *out, struct str piece)
     out->pieces[out->n_pieces++] = piece;
 }
 
-/* Appends to the text of this turn; claim() made the room. */
-static void put_text(struct http_out *out, struct str text)
-{
-    if (text.len > 0)
-        memcpy(out->text.data + out->text.len, text.s, text.len);
-    out->text.len += text.len;
-}
-
-/* What was appended since @begin becomes a piece. */
+/* What was appended to the text since @begin goes out; behind other text it is the same piece. */
 static void end_text(struct http_out *out, size_t begin)
 {
-    put_piece(out, str_make(out->text.data + begin, out->text.len - begin));
+    struct str text = str_make(out->text.data + begin, out->text.len - begin);
+    struct str *last = out->n_pieces > 0 ? &out->pieces[out->n_pieces - 1] : NULL;
+
+    if (last != NULL && last->s + last->len == text.s)
+        last->len += text.len;
+    else
+        put_piece(out, text);
+}
+
+/* Copies; claim() made the room. */
+static void put_text(struct http_out *out, struct str text)
+{
+    size_t begin = out->text.len;
+
+    if (text.len == 0)
+        return;
+    memcpy(out->text.data + begin, text.s, text.len);
+    out->text.len += text.len;
+    end_text(out, begin);
+}
+
+/* A little is cheaper copied than named to the kernel as a piece of its own. */
+static void put_bytes(struct http_out *out, struct str bytes)
+{
+    if (bytes.len <= COPY_MAX)
+        put_text(out, bytes);
+    else
+        put_piece(out, bytes);
 }
 
 static struct str connection_field(const struct http_conn *c)
@@ -188,21 +208,17 @@ void http_conn_head(struct http_conn *c, const struct http_answer *answer)
 
     c->has_answer = true;
     c->is_continue_due = false;
-    /* with unread body bytes before it, nothing behind can be read */
     if (c->server->is_draining || c->state == HTTP_CONN_BODY)
-        c->wants_close = true;
+        c->wants_close = true; /* with unread body bytes before it, nothing behind can be read */
     (void)!h1_put_status(&out->text, answer->status);
+    end_text(out, begin);
     put_text(out, answer->own_fields);
-    if (is_long) {
-        end_text(out, begin);
+    if (is_long)
         put_piece(out, answer->fields);
-        begin = out->text.len;
-    } else {
+    else
         put_text(out, answer->fields);
-    }
     put_framing(c, out, answer);
     put_text(out, connection_field(c));
-    end_text(out, begin);
 }
 
 void http_conn_piece(struct http_conn *c, struct str bytes)
@@ -212,16 +228,12 @@ void http_conn_piece(struct http_conn *c, struct str bytes)
 
     if (bytes.len == 0 || c->is_head_request || c->state == HTTP_CONN_CLOSING)
         return;
-    out = claim(c, 3, sizeof(size));
-    if (c->is_chunked) {
-        size_t begin = out->text.len;
-
-        put_text(out, str_make(size, h1_chunk_head(size, bytes.len)));
-        end_text(out, begin);
-    }
-    put_piece(out, bytes);
+    out = claim(c, 3, sizeof(size) + COPY_MAX + 2);
     if (c->is_chunked)
-        put_piece(out, STR("\r\n"));
+        put_text(out, str_make(size, h1_chunk_head(size, bytes.len)));
+    put_bytes(out, bytes);
+    if (c->is_chunked)
+        put_text(out, STR("\r\n"));
 }
 
 /* The request in hand is done with: ready for the next. */
@@ -264,7 +276,7 @@ void http_conn_end(struct http_conn *c, bool is_complete)
         return;
     }
     if (c->is_chunked && !c->is_head_request)
-        put_piece(claim(c, 1, 0), STR("0\r\n\r\n"));
+        put_text(claim(c, 1, 5), STR("0\r\n\r\n"));
     http_conn_flush(c);
     if (c->state == HTTP_CONN_CLOSING)
         return;

@@ -6,8 +6,10 @@
 #include "base/err.h"
 #include "upstream/kind.h"
 
+#define REQUEST_HEAD_MAX  (128 * 1024)
 #define HEAD_MAX          (32 * 1024)
 #define INFORMATIONAL_MAX 16
+#define SMALL_BODY_BYTES  4096         /* goes behind the head in the same piece */
 #define BODY_PIECE_BYTES  (256 * 1024) /* of a request body, so that little of it is ever copied */
 
 static const struct h1_limits answer_limits = {.line_max = 8192, .head_max = HEAD_MAX};
@@ -94,11 +96,10 @@ static int send_body(struct upstream_conn *c, struct str *pieces, size_t n)
     return 0;
 }
 
-static int send_request(struct upstream_conn *c, struct attempt *a)
+/* The head in one piece: the kernel takes one of it cheaper than nine. Return: 0, -ENOBUFS, -ENOMEM. */
+static int put_head(struct upstream *u, const struct attempt_request *q)
 {
-    const struct attempt_request *q = a->request;
-    struct upstream *u = c->upstream;
-    struct str pieces[11] = {
+    const struct str parts[] = {
         q->method,
         STR(" "),
         str_of(u->url.path),
@@ -109,6 +110,19 @@ static int send_request(struct upstream_conn *c, struct attempt *a)
         q->fields,
         STR("\r\n"),
     };
+    int r = 0;
+
+    buf_reset(&u->head);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && r == 0; i++)
+        r = buf_put(&u->head, parts[i]);
+    return r;
+}
+
+static int send_request(struct upstream_conn *c, struct attempt *a)
+{
+    struct upstream *u = c->upstream;
+    struct str pieces[2];
+    int r;
 
     c->attempt = a;
     a->conn = c;
@@ -118,7 +132,15 @@ static int send_request(struct upstream_conn *c, struct attempt *a)
     c->n_informational = 0;
     c->is_last = false;
     a->sent_at = time_now();
-    return send_body(c, pieces, 9);
+    r = put_head(u, a->request);
+    if (r == 0 && a->request->body.len <= SMALL_BODY_BYTES) {
+        r = buf_put(&u->head, a->request->body);
+        c->body_sent = a->request->body.len;
+    }
+    if (r < 0)
+        return r;
+    pieces[0] = buf_str(&u->head);
+    return send_body(c, pieces, 1);
 }
 
 static void on_connect(struct net_stream *s, int err)
@@ -405,7 +427,7 @@ static void resume_reading(struct attempt *a)
 
 static int init(struct upstream *u)
 {
-    (void)u;
+    u->head = BUF_INIT(REQUEST_HEAD_MAX);
     return 0;
 }
 
@@ -413,6 +435,7 @@ static void close_all(struct upstream *u)
 {
     struct list *it;
 
+    buf_fini(&u->head);
     while ((it = list_first(&u->pool.idle)) != NULL)
         conn_close(container_of(it, struct upstream_conn, member.link));
     while ((it = list_first(&u->busy)) != NULL) {

@@ -10,6 +10,7 @@
  */
 
 #include "base/addr.h"
+#include "base/buf.h"
 #include "call/pool.h"
 #include "net/loop.h"
 
@@ -40,6 +41,7 @@ struct upstream {
     struct pool pool;
     upstream_pool_fn *on_pool;
     struct net_timer sweep; /* closes what has been idle too long */
+    struct buf head;        /* of the request that is being sent */
     struct list busy;       /* connections that carry an attempt or are being opened */
     unsigned n_conns;       /* all, the closing ones included */
     bool is_closing;
