@@ -53,6 +53,12 @@ static struct str cut_text(struct str text)
     return str_head(text, len);
 }
 
+/* An ERROR that says OK would be taken for success by whoever maps its code. */
+static uint16_t no_ok(uint16_t code)
+{
+    return code != MCP_OK ? code : MCP_UNKNOWN;
+}
+
 size_t mcp_error_len(const struct mcp_error *error)
 {
     return MCP_ERROR_LEN + cut_text(error->text).len;
@@ -62,7 +68,7 @@ void mcp_error_pack(char *out, const struct mcp_error *error)
 {
     struct str text = cut_text(error->text);
 
-    wire_put_u16(out, error->code);
+    wire_put_u16(out, no_ok(error->code));
     out[2] = (char)error->flags;
     out[3] = (char)error->origin;
     wire_put_u32(out + 4, error->retry_after_ms);
@@ -75,7 +81,7 @@ int mcp_error_parse(struct str payload, struct mcp_error *ret_error)
     if (payload.len < MCP_ERROR_LEN || payload.len - MCP_ERROR_LEN != wire_get_u16(payload.s + 8))
         return -EPROTO;
     *ret_error = (struct mcp_error){
-        .code = wire_get_u16(payload.s),
+        .code = no_ok(wire_get_u16(payload.s)),
         .flags = wire_get_u8(payload.s + 2),
         .origin = wire_get_u8(payload.s + 3),
         .retry_after_ms = wire_get_u32(payload.s + 4),

@@ -97,7 +97,7 @@ const struct mcp_code_info *mcp_code_info(unsigned code);
 /* Bytes that mcp_error_pack() writes. */
 size_t mcp_error_len(const struct mcp_error *error);
 
-/* Writes the payload, mcp_error_len() bytes. */
+/* Writes the payload, mcp_error_len() bytes. Code 0 is none: it is written, and read, as UNKNOWN. */
 void mcp_error_pack(char *out, const struct mcp_error *error);
 
 /**
