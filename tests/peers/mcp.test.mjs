@@ -447,6 +447,7 @@ test('ignored: unknown types between fragments, frames for a finished id, a PONG
 for (const [name, answer, code, next] of [
     ['a RESPONSE with a malformed block', frame(TYPE.RESPONSE | EXT, 1, u16(9)), 'INVALID_ARGUMENT', undefined],
     ['a CHUNK with an unknown critical tag', frame(TYPE.CHUNK | EXT, 1, cat(u16(2), tlv(0xf7, cat()))), 'UNIMPLEMENTED', TYPE.CANCEL],
+    ['an ERROR whose block has an unknown critical tag: its own code counts [M-31]', frame(TYPE.ERROR | EXT, 1, cat(u16(2), tlv(0xf7, cat()), u16(5), u16(0), u32(0), u16(0))), 'NOT_FOUND', undefined],
     ['a CHUNK with MORE without TOTAL_LEN', raw.message(TYPE.CHUNK | MORE, 1, undefined, CUT), 'INVALID_ARGUMENT', TYPE.CANCEL],
     ['a RESPONSE inside a CHUNK', cat(raw.message(TYPE.CHUNK | MORE, 1, { totalLength: 9000 }, CUT), frame(TYPE.RESPONSE, 1)), 'UNAVAILABLE', TYPE.ERROR],
     ['a RESPONSE to nothing', frame(TYPE.RESPONSE, 7), 'UNAVAILABLE', TYPE.ERROR],

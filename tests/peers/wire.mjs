@@ -118,7 +118,7 @@ export function splitBlock(payload) {
     return [payload.subarray(0, end), payload.subarray(end)];
 }
 
-export function readBlock(block) {
+export function readBlock(block, isOfError = false) {
     const fields = { metadata: [], traceState: [] }, seen = new Map();
     let unknown, metadataBytes = 0;
     if (block.length > LIMIT.block)
@@ -143,7 +143,7 @@ export function readBlock(block) {
         else
             fields[known.field] = read;
     }
-    if (unknown !== undefined)
+    if (unknown !== undefined && !isOfError) /* M-31: an ERROR ends its call with its own code */
         throw unimplemented(`tag 0x${unknown.toString(16)} is not known`);
     return fields;
 }
@@ -201,7 +201,7 @@ export function writeError(id, { code, flags = 0, origin = ORIGIN.TRANSPORT, ret
 
 export function readError(type, payload) {
     const [block, body] = type & EXT ? splitBlock(payload) : [EMPTY, payload];
-    const { metadata } = type & EXT ? readBlock(block) : { metadata: [] };
+    const { metadata } = type & EXT ? readBlock(block, true) : { metadata: [] };
     if (body.length < 10 || body.readUInt16BE(8) !== body.length - 10)
         throw protocol('ERROR: the text length is not that of the rest');
     const code = body.readUInt16BE(0), retryAfter = body.readUInt32BE(4);
