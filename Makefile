@@ -61,6 +61,10 @@ check-real: needs-check build/chasqui ## the suite against a real Ollama
 asan: build-asan/chasqui ## build with AddressSanitizer and UBSan
 tsan: build-tsan/chasqui ## build with ThreadSanitizer
 
+fuzz: ## each fuzz target for a while; SECONDS=60 TARGETS=json
+	@$(NEEDS) fuzz
+	@tools/fuzz "$(or $(SECONDS),60)" $(TARGETS)
+
 tidy: build/build.ninja ## clang-tidy over src
 	@$(NEEDS) tidy
 	tools/tidy build
@@ -76,4 +80,4 @@ install: build/chasqui ## PREFIX, DESTDIR
 	@tools/install "$(PREFIX)" "$(DESTDIR)"
 
 clean: ## remove what the verbs built
-	rm -rf build build-asan build-tsan
+	rm -rf build build-asan build-tsan build-fuzz
