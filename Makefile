@@ -65,6 +65,10 @@ fuzz: ## each fuzz target for a while; SECONDS=60 TARGETS=json
 	@$(NEEDS) fuzz
 	@tools/fuzz "$(or $(SECONDS),60)" $(TARGETS)
 
+bench: build/chasqui ## CPU and memory beside HAProxy, nginx, gRPC, nng; writes docs/performance.md
+	@$(NEEDS) bench
+	@tools/bench $(ARGS)
+
 tidy: build/build.ninja ## clang-tidy over src
 	@$(NEEDS) tidy
 	tools/tidy build
