@@ -6,7 +6,8 @@
 
 #include "base/time.h"
 
-#define MAX_DIGITS 15 /* so that a mantissa is exact in a double, too */
+#define DOUBLE_DIGITS 15 /* a mantissa is exact in a double */
+#define INT64_DIGITS  19 /* what quantity_print() writes is read again */
 
 const struct quantity_unit quantity_time[] = {
     {"d", UINT64_C(86400000000000), false},
@@ -38,7 +39,7 @@ struct decimal {
     size_t len;     /* bytes read */
 };
 
-static int decimal_read(struct str text, struct decimal *d)
+static int decimal_read(struct str text, unsigned max_digits, struct decimal *d)
 {
     unsigned n_digits = 0;
     bool has_point = false;
@@ -53,7 +54,7 @@ static int decimal_read(struct str text, struct decimal *d)
         }
         if (c < '0' || c > '9')
             break;
-        if (++n_digits > MAX_DIGITS)
+        if (++n_digits > max_digits)
             return -EINVAL;
         d->mantissa = d->mantissa * 10 + (uint64_t)(c - '0');
         d->scale *= has_point ? 10 : 1;
@@ -67,7 +68,7 @@ int decimal_parse(struct str text, double *ret_value)
 {
     struct decimal d;
 
-    if (decimal_read(text, &d) < 0 || d.len != text.len)
+    if (decimal_read(text, DOUBLE_DIGITS, &d) < 0 || d.len != text.len)
         return -EINVAL;
     *ret_value = (double)d.mantissa / (double)d.scale;
     return 0;
@@ -79,7 +80,7 @@ int quantity_parse(struct str text, const struct quantity_unit *units, uint64_t 
     struct str name;
     uint64_t value;
 
-    if (decimal_read(text, &d) < 0)
+    if (decimal_read(text, INT64_DIGITS, &d) < 0)
         return -EINVAL;
     name = str_from(text, d.len);
     if (name.len == 0 && d.mantissa == 0) {
