@@ -19,7 +19,8 @@
 #define KIB        1024u
 #define N_SLOTS    256
 #define STEPS_MAX  2000
-#define MEMORY_MAX (2048 * KIB)
+#define ZEROS_UNIT 257u        /* 255 of them are the longest payload */
+#define MEMORY_MAX (512 * KIB) /* partial and unsent bytes, buffers that double, calls */
 
 enum {
     OPT_SERVER = 1 << 0,
@@ -124,24 +125,24 @@ static void touch(struct str bytes)
     fuzz_free(fuzz_exact(bytes));
 }
 
-static void fail(struct slot *slot, unsigned code)
+static void fail(struct slot *slot, const struct mcp_ext *ext, unsigned code)
 {
     struct mcp_error error = MCP_ERROR_MAKE((uint16_t)code, 0, MCP_ORIGIN_NODE, STR("failed"));
     struct mcp_call *call = TAKE(slot->call);
 
-    mcp_call_fail(call, NULL, &error);
+    mcp_call_fail(call, ext, &error);
 }
 
-static void respond(struct slot *slot, struct str body)
+static void respond(struct slot *slot, const struct mcp_ext *ext, struct str body)
 {
-    int rc = mcp_call_respond(slot->call, NULL, body);
+    int rc = mcp_call_respond(slot->call, ext, body);
 
     FUZZ_CHECK(rc == 0 || rc == -EMSGSIZE || rc == -ENOBUFS || rc == -ENOMEM);
     FUZZ_CHECK(rc == 0 || !slot->is_cancelled);
     if (rc == 0)
         slot->call = NULL;
     else
-        fail(slot, MCP_INTERNAL);
+        fail(slot, NULL, MCP_INTERNAL);
 }
 
 static int on_hello(struct mcp_session *s, const struct mcp_hello *hello)
@@ -163,7 +164,7 @@ static void on_request(struct mcp_session *s, struct mcp_call *call, const struc
     *slot = (struct slot){.call = call};
     call->owner = slot;
     if ((r->options & OPT_ECHO) != 0)
-        respond(slot, m->body);
+        respond(slot, NULL, m->body);
 }
 
 static void on_cancel(struct mcp_session *s, struct mcp_call *call, enum mcp_cancel reason)
@@ -323,7 +324,7 @@ static struct str take_body(struct str *in)
     if (n < UINT8_MAX)
         return fuzz_take(in, n);
     n = fuzz_u8(in);
-    return str_make(zeros, (size_t)n * 257);
+    return str_make(zeros, (size_t)n * ZEROS_UNIT);
 }
 
 static void put_frame(struct buf *out, unsigned type, uint32_t seq, struct str payload)
@@ -345,10 +346,13 @@ static void put_message(struct buf *out, struct str *in)
         .has_deadline = (has & 2) != 0,
         .deadline_ms = (has & 2) != 0 ? fuzz_u8(in) * 8u : 0,
         .has_total_len = (has & 4) != 0,
-        .total_len = (has & 4) != 0 ? fuzz_u8(in) * 1024u : 0,
+        .total_len = (has & 4) != 0 ? fuzz_u8(in) * ((has & 64) != 0 ? ZEROS_UNIT : 8u) : 0,
         .order_lane = (has & 8) != 0 ? fuzz_u8(in) : 0,
         .stream_limit = (has & 16) != 0 ? MCP_WINDOW_MIN : 0,
         .codec = (has & 32) != 0 ? MCP_CODEC_JSON : 0,
+        .has_compression = (has & 128) != 0,
+        .compression = (has & 128) != 0 ? MCP_COMPRESSION_GZIP : MCP_COMPRESSION_NONE,
+        .raw_len = (has & 128) != 0 ? fuzz_u8(in) : 0,
     };
     char block[MCP_EXT_MAX];
     struct str body = take_body(in);
@@ -472,21 +476,24 @@ static void open_call(struct run *r, struct str *in)
 
 static void use_server_call(struct run *r, struct slot *slot, unsigned what, struct str body)
 {
+    const struct mcp_metadata pair = {.key = STR("reason"), .value = STR("no_node")};
+    const struct mcp_ext some = {.metadata = &pair, .n_metadata = 1};
+    const struct mcp_ext *ext = (what & 4) != 0 ? &some : NULL;
     int rc;
 
     switch (what & 3) {
     case 0:
     case 1:
-        rc = mcp_call_chunk(slot->call, NULL, body);
+        rc = mcp_call_chunk(slot->call, ext, body);
         FUZZ_CHECK(rc <= MCP_FULL);
         if (rc == 0 || rc == MCP_FULL)
             FUZZ_CHECK(!slot->is_cancelled && !r->session.is_plain);
         return;
     case 2:
-        respond(slot, body);
+        respond(slot, ext, body);
         return;
     default:
-        fail(slot, what);
+        fail(slot, ext, what);
         return;
     }
 }
@@ -561,6 +568,8 @@ static void check(struct run *r)
 
     FUZZ_CHECK(state >= r->state);
     r->state = state;
+    FUZZ_CHECK(s->n_partial <= r->settings.partial_max);
+    FUZZ_CHECK(s->partial_bytes <= r->settings.partial_bytes);
     if (s->is_acked)
         FUZZ_CHECK((int32_t)(s->tx.limit - s->tx.sent) >= 0);
     for (size_t i = 0; i < N_SLOTS; i++)
@@ -602,8 +611,10 @@ static bool begin(struct run *r, uint8_t options)
     settings->hello.conn_limit = 128 * KIB;
     settings->hello.call_limit = 16 * KIB;
     settings->plain_inflight = 4;
+    settings->fragment = 2 * KIB;
+    settings->fragment_min = 16;
     settings->partial_max = 8;
-    settings->partial_bytes = 256 * KIB;
+    settings->partial_bytes = 64 * KIB;
     settings->call_unsent = 16 * KIB;
     settings->session_unsent = 64 * KIB;
     settings->control_max = 32;
@@ -627,7 +638,7 @@ static void end_calls(struct run *r)
     FUZZ_CHECK(mcp_session_state(&r->session) == MCP_STATE_DEAD);
     while ((r->options & OPT_SERVER) != 0 && (slot = pick(r, 0)) != NULL) {
         FUZZ_CHECK(slot->is_cancelled);
-        fail(slot, MCP_INTERNAL);
+        fail(slot, NULL, MCP_INTERNAL);
     }
     FUZZ_CHECK(pick(r, 0) == NULL && r->session.n_calls == 0);
 }
