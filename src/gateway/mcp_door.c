@@ -26,6 +26,7 @@ struct door_call {
     const struct codec_service *service;
     enum codec_id codec;
     struct buf answer; /* one that is not streamed, or an error body */
+    struct net_task given_up;
     int status;
     bool is_full;
     bool is_from_node; /* the answer is a node's */
@@ -130,12 +131,35 @@ static void sink_head(struct sink *s, const struct answer_head *head)
     request_of(s)->status = head->status;
 }
 
-static void give_up(struct door_call *q, const char *text)
+/* Ends the call of an answer that cannot be sent. @r: why */
+static void give_up(struct door_call *q, int r)
 {
-    const struct mcp_error error =
-        MCP_ERROR_MAKE(MCP_OVERLOADED, 0, MCP_ORIGIN_GATEWAY, str_of(text));
+    struct mcp_error error = MCP_ERROR_MAKE(MCP_INTERNAL, 0, MCP_ORIGIN_GATEWAY,
+                                            STR("the node's answer has no form in this codec"));
 
+    if (r == -EMSGSIZE) {
+        error.code = MCP_TOO_LARGE;
+        error.text = STR("the answer is longer than the peer takes");
+    } else if (r == -ENOBUFS || r == -ENOMEM) {
+        error.code = MCP_OVERLOADED;
+        error.text = STR("the answer does not fit into the memory there is for it");
+    }
     end_call(q, NULL, &error);
+}
+
+/* Out of the sink's own callbacks an exchange is not left. */
+static void on_given_up(struct net_task *task)
+{
+    struct door_call *q = container_of(task, struct door_call, given_up);
+
+    exchange_leave(q->exchange, &q->sink);
+}
+
+/* Likewise, while the node still works on it. */
+static void give_up_early(struct door_call *q, int r)
+{
+    give_up(q, r);
+    net_defer(&q->exchange->worker->loop, &q->given_up);
 }
 
 /* An answer of Ollama's in the codec of the call; in *ret, valid until the next. Return: 0, <0. */
@@ -162,8 +186,9 @@ static void sink_record(struct sink *s, struct str record)
     int r;
 
     /* An error record, the node's or ours, becomes the ERROR that ends the call. */
-    if (q->call == NULL || q->exchange->judge.state == API_ANSWER_ERROR ||
-        q->exchange->tl.reason != REASON_none) {
+    if (q->call == NULL)
+        return;
+    if (q->exchange->judge.state == API_ANSWER_ERROR || q->exchange->tl.reason != REASON_none) {
         (void)!buf_put(&q->answer, body);
         return;
     }
@@ -177,16 +202,17 @@ static void sink_record(struct sink *s, struct str record)
         q->is_full = r == MCP_FULL;
     }
     if (r < 0 && r != -ECANCELED)
-        give_up(q, "the answer does not fit into what may be unsent");
+        give_up_early(q, r);
     wire_wake(&q->conn->wire);
 }
 
 static void sink_bytes(struct sink *s, struct str bytes)
 {
     struct door_call *q = request_of(s);
+    int r = q->call != NULL ? buf_put(&q->answer, bytes) : 0;
 
-    if (q->call != NULL && buf_put(&q->answer, bytes) < 0)
-        give_up(q, "the answer is too long for one message");
+    if (r < 0)
+        give_up_early(q, r == -ENOBUFS ? -EMSGSIZE : r);
 }
 
 static void sink_flush(struct sink *s)
@@ -198,12 +224,14 @@ static void respond(struct door_call *q)
 {
     struct mcp_conn *c = q->conn;
     struct str body;
+    int r = encode(c, q->codec, q->service, str_trim(buf_str(&q->answer)), &body);
 
-    if (encode(c, q->codec, q->service, str_trim(buf_str(&q->answer)), &body) == 0 &&
-        mcp_call_respond(q->call, NULL, body) == 0)
+    if (r == 0)
+        r = mcp_call_respond(q->call, NULL, body);
+    if (r == 0)
         q->call = NULL;
     else
-        give_up(q, "the answer does not fit into one message of this codec");
+        give_up(q, r);
     wire_wake(&c->wire);
 }
 
@@ -217,6 +245,8 @@ static void sink_end(struct sink *s, enum sink_end end)
     else if (q->call != NULL)
         fail(q);
     list_remove(&q->link);
+    if (q->given_up.is_queued)
+        list_remove(&q->given_up.link);
     buf_fini(&q->answer);
     free(q);
 }
@@ -390,6 +420,7 @@ static void start_exchange(struct mcp_conn *c, struct mcp_call *call,
         return;
     }
     q->sink.ops = &mcp_sink_ops;
+    q->given_up.run = on_given_up;
     q->conn = c;
     q->call = call;
     q->service = service;

@@ -4,6 +4,12 @@
 #include "mcp/state.h"
 #include "mcp/wire.h"
 
+/*
+ * Producers are full from session_unsent on, but hear of it only when they ask next: what each has in
+ * hand by then is taken still.
+ */
+#define BACKSTOP 2
+
 /* What may be said about an answer; the rest was for the request. */
 static int check_answer(const struct mcp_session *s, const struct mcp_ext *ext, size_t body_len)
 {
@@ -29,7 +35,7 @@ static int push(struct mcp_call *call, unsigned type, const struct mcp_ext *ext,
 
     if (r < 0)
         return r;
-    if (s->unsent > s->settings->session_unsent)
+    if (s->unsent / BACKSTOP > s->settings->session_unsent)
         return -ENOBUFS;
     o = mcp_out_new(s, type, ext, body.len);
     if (o == NULL)

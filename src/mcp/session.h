@@ -118,7 +118,7 @@ struct mcp_settings {
     uint32_t partial_max;    /* incomplete or waiting messages */
     uint64_t partial_bytes;  /* of these, and what was charged by mcp_session_charge() */
     uint32_t call_unsent;    /* then a producer is full */
-    uint32_t session_unsent; /* then nothing more is taken */
+    uint32_t session_unsent; /* then all are; from twice as much on nothing is taken */
     uint32_t control_max;    /* queued control frames */
     uint32_t abuse_burst;    /* PINGs, ignored frames, tiny credits, empty chunks */
     uint32_t abuse_per_s;
