@@ -21,6 +21,7 @@ const OPTIONS = { num_predict: 12, temperature: 0, seed: 7 };
 const GENERATE = { model: SIM_MODEL, prompt: 'hello', options: OPTIONS };
 const CHAT = { model: SIM_MODEL, messages: [{ role: 'system', content: 'be brief' }, { role: 'user', content: 'why' }], options: OPTIONS };
 const ENDLESS_GENERATE = { ...GENERATE, options: { num_predict: ENDLESS } };
+const MORE_THAN_IT_KEEPS = 16 * 1024; /* KiB unsent for one connection */
 const KEY = 'use-0123456789abcdef';
 
 /* METHOD: its body, path of the same at the HTTP door, and what its records are called in proto/chasqui.proto. */
@@ -311,6 +312,28 @@ test('200 streams on one connection are whole while one consumer stalls [M-86]',
     await within(stalled.closed, 'its end');
 });
 
+test('a client that reads nothing for a while loses none of a hundred streams', { timeout: 60_000 }, async (t) => {
+    const fast = await Sim.start(t, { tokenInterval: '0ms', slots: 300 }), at = await Gateway.start(t, { nodes: [fast] }), n = 3_000;
+    await warm(at);
+    const window = 2 ** 31 - 1, one = await client(t, at, { hello: { connectionLimit: window, callLimit: window } }), { socket } = one.link;
+    const calls = Array.from({ length: 100 }, () => ask(one, 'ollama.generate', { ...GENERATE, options: { num_predict: n } }));
+    await Promise.all(calls.map(firstChunk));
+    const before = at.residentKiB;
+    socket.pause();
+    await until(() => at.residentKiB > before + MORE_THAN_IT_KEEPS, 'the gateway keeps what it may');
+    socket.resume();
+    for (const call of calls)
+        assert.equal((await collect(call)).length, n);
+});
+
+test('an answer that is longer than the client takes is TOO_LARGE, and the node stops [M-68]', async (t) => {
+    const { own, edge } = await single(t), one = await client(t, edge, { hello: { maxMessage: 50 } });
+    for (const [service, body] of [['ollama.generate', ENDLESS_GENERATE], ['ollama.tags', undefined]])
+        assert.equal((await failure(ask(one, service, body))).codeName, 'TOO_LARGE');
+    await own.untilState((s) => s.active === 0 && s.cancelled === 1, 'the node has stopped');
+    await edge.untilIdle();
+});
+
 test('SIGTERM: GOAWAY, what is open goes on, what is new is NOT_PROCESSED, then the end [M-114]', async (t) => {
     const own = await Sim.start(t, { tokenInterval: '10ms' }), at = await Gateway.start(t, { nodes: [own] }), one = await client(t, at);
     const call = ask(one, 'ollama.generate', { ...GENERATE, options: { num_predict: 100 } });
@@ -346,14 +369,14 @@ test('a gateway that is killed in the middle: every call has exactly one end', a
 /* Conformance: the gateway, and the peer that asks */
 
 const SECTION_MS = 120_000;
+const gatewayTarget = () => targetOf({ port: gateway.mcpPort, pid: gateway.pid });
+const peerTarget = () => targetOf({ port: peer.port });
 const conform = (who, target) => {
-    for (const section of Object.keys(SECTIONS))
+    for (const section of Object.keys(SECTIONS).filter((name) => name !== 'liveness'))
         test(`${who} conforms: ${section}`, { timeout: SECTION_MS }, async (t) => {
-            await runSection(section, await target(), (claim, error) => t.test(claim, () => { if (error) throw error; }));
+            await runSection(section, target(), (claim, error) => t.test(claim, () => { if (error) throw error; }));
         });
 };
-
-conform('the gateway', async () => targetOf({ port: gateway.mcpPort, pid: gateway.pid }));
 
 let peer;
 async function generate({ body, signal }, send) {
@@ -371,4 +394,9 @@ before(async () => {
         return peer.close();
     });
 });
-conform('the independent peer', async () => targetOf({ port: peer.port }));
+conform('the gateway', gatewayTarget);
+conform('the independent peer', peerTarget);
+test('both conform: liveness', { timeout: SECTION_MS }, async (t) => { /* waits for time-outs, so all of them at once */
+    const report = (who) => (claim, error) => t.test(`${who}: ${claim}`, () => { if (error) throw error; });
+    await Promise.all([runSection('liveness', gatewayTarget(), report('the gateway')), runSection('liveness', peerTarget(), report('the peer'))]);
+});

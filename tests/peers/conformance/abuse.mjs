@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* §17, §21, §24: time-outs, floods, peers that do not read. Others are served meanwhile, and memory stays bounded. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { EXT, LIMIT, MORE, TYPE, raw } from '../mcp.mjs';
-import { pause, Probe, SLOW, whileOthersLive } from './kit.mjs';
+import { pause, Probe, SLOW, soon, whileOthersLive } from './kit.mjs';
 
 const { frame } = raw, zeros = (n) => Buffer.alloc(n), FLOOD = 3 * LIMIT.tokens, MIB = 2 ** 20, echo = { method: 'echo' };
 const repeat = (n, bytes) => Buffer.concat(Array(n).fill(bytes));
@@ -115,7 +116,29 @@ const ended = async (probe, ms) => {
             probe.error = raw.readError(next.type, next.payload);
     clearTimeout(timer);
 };
+/* Ticks of a CPU, 100 a second, that the server has used. */
+function cpuTicks(pid) {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+    return Number(fields[11]) + Number(fields[12]);
+}
 const liveness = [
+    ['a peer that takes nothing while output waits is closed after 30 s, whatever it sends; waiting costs no work [M-112]', async (target) => {
+        const probe = await Probe.open(target, { connectionLimit: LIMIT.minWindow, callLimit: 2 ** 31 - 1 }), { socket } = probe.peer.link;
+        const closed = new Promise((resolve) => { socket.once('close', resolve); });
+        probe.isStingy = true;
+        for (let n = 0; n < 140; n++) /* more than sockets hold */
+            await probe.sendMessage(echo, zeros(60_000), LIMIT.payload);
+        socket.pause();
+        probe.send(raw.credit([[0, 2 ** 31 - 1]]));
+        const begun = performance.now(), busy = setInterval(() => { if (socket.writable) probe.send(frame(0x20, 0)); }, 500);
+        await pause(12_000); /* the other claims of this section are over */
+        const before = target.pid && cpuTicks(target.pid);
+        await pause(2_000);
+        if (target.pid)
+            assert.ok(cpuTicks(target.pid) - before < 100, 'the server is busy with waiting');
+        await soon(closed, 'the end', 30_000).finally(() => clearInterval(busy));
+        assert.ok(performance.now() - begun > 28_000, 'too early');
+    }],
     ['a connection that says nothing is closed after 5 s [M-5]', async (target) => atEnd(await Probe.dial(target), 5_000, (probe) => ended(probe, 9_000))],
     ['half a HELLO does not help [M-5]', async (target) => {
         const probe = await Probe.dial(target);

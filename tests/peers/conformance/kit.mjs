@@ -191,14 +191,15 @@ export class Probe {
 
     /** Sends a whole message in fragments, as credit allows. */
     async sendMessage(fields, body, fragment = LIMIT.fragment) {
-        const head = raw.writeBlock({ ...fields, totalLength: body.length }).length;
-        const id = this.request({ ...fields, totalLength: body.length }, body.subarray(0, fragment - head), body.length > fragment - head ? MORE : 0);
-        this.sent = (this.sent ?? 0) + Math.min(fragment, head + body.length);
-        let ofCall = Math.min(fragment, head + body.length);
-        for (let at = fragment - head; at < body.length; at += fragment) {
+        const whole = { ...fields, totalLength: body.length }, head = raw.writeBlock(whole).length;
+        const mayConnection = (bytes) => this.granted(0, this.ack.connectionLimit) - (this.sent ?? 0) >= bytes;
+        const first = body.subarray(0, fragment - head), size = head + first.length;
+        await this.until(() => mayConnection(size), 'credit');
+        const id = this.request(whole, first, first.length < body.length ? MORE : 0);
+        this.sent = (this.sent ?? 0) + size;
+        for (let at = first.length, ofCall = size; at < body.length; at += fragment) {
             const piece = body.subarray(at, at + fragment), more = at + fragment < body.length ? MORE : 0;
-            await this.until(() => this.granted(0, this.ack.connectionLimit) - this.sent >= piece.length
-                && this.granted(id, this.ack.callLimit) - ofCall >= piece.length, 'credit');
+            await this.until(() => mayConnection(piece.length) && this.granted(id, this.ack.callLimit) - ofCall >= piece.length, 'credit');
             this.send(raw.frame(TYPE.REQUEST | more, id, piece));
             this.sent += piece.length;
             ofCall += piece.length;
