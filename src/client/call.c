@@ -6,11 +6,13 @@
 
 void client_call_unref(chasqui_call *call)
 {
+    chasqui_client *client = call != NULL ? call->client : NULL;
+
     if (call == NULL || atomic_fetch_sub_explicit(&call->refs, 1, memory_order_acq_rel) > 1)
         return;
     chasqui_context_unref(call->context);
-    client_unref(call->client);
-    free(call);
+    client_give(client, call, call->size);
+    client_unref(client);
 }
 
 /* One more call, if there may be one. */

@@ -49,6 +49,7 @@ struct chasqui_call {
     atomic_uint n_taken;
     struct net_mail mail;
     struct chasqui_client *client;
+    size_t size; /* of its memory */
     chasqui_context *context;
     struct list watch; /* in the context */
 

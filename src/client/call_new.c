@@ -117,11 +117,12 @@ static const char *take_handler(chasqui_call *call, const chasqui_handler *handl
 static chasqui_call *call_alloc(chasqui_client *client, const struct draft *d)
 {
     size_t len = d->service.len + d->request.payload.len + d->session.len + d->inherited.tlvs_len;
-    chasqui_call *call = malloc(sizeof(*call) + len);
+    chasqui_call *call = client_get(client, sizeof(*call) + len);
 
     if (call == NULL)
         return NULL;
     *call = (chasqui_call){.client = client, .mail = {.deliver = client_call_on_mail}};
+    call->size = sizeof(*call) + len;
     atomic_init(&call->refs, 1);
     atomic_fetch_add_explicit(&client->refs, 1, memory_order_relaxed);
     list_init(&call->watch);

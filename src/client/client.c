@@ -96,8 +96,54 @@ static void fill_settings(chasqui_client *client)
     };
 }
 
+#define SPARE_BYTES 2048 /* a call, its service and a small payload */
+#define SPARES_MAX  256
+
+struct client_spare {
+    struct client_spare *next;
+};
+
+void *client_get(chasqui_client *client, size_t n)
+{
+    struct client_spare *spare = NULL;
+
+    if (n > SPARE_BYTES)
+        return malloc(n);
+    (void)pthread_mutex_lock(&client->gate);
+    if (client->spares != NULL) {
+        spare = client->spares;
+        client->spares = spare->next;
+        client->n_spares--;
+    }
+    (void)pthread_mutex_unlock(&client->gate);
+    return spare != NULL ? (void *)spare : malloc(SPARE_BYTES);
+}
+
+void client_give(chasqui_client *client, void *memory, size_t n)
+{
+    struct client_spare *spare = memory;
+    bool is_kept = false;
+
+    (void)pthread_mutex_lock(&client->gate);
+    if (n <= SPARE_BYTES && client->n_spares < SPARES_MAX) {
+        spare->next = client->spares;
+        client->spares = spare;
+        client->n_spares++;
+        is_kept = true;
+    }
+    (void)pthread_mutex_unlock(&client->gate);
+    if (!is_kept)
+        free(memory);
+}
+
 static void client_free(chasqui_client *client)
 {
+    while (client->spares != NULL) {
+        struct client_spare *next = client->spares->next;
+
+        free(client->spares);
+        client->spares = next;
+    }
     (void)pthread_mutex_destroy(&client->gate);
     free(client->endpoints);
     free(client);

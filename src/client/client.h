@@ -24,12 +24,16 @@
 #define CLIENT_ENDPOINTS_MAX 64
 
 struct client_endpoint;
+struct client_spare;
 
 struct chasqui_client {
     /* any thread */
     atomic_uint refs; /* the opener's and one a call */
     pthread_mutex_t gate;
     bool is_shut; /* under the gate */
+    /* memory of ended calls for the next ones, also under the gate */
+    struct client_spare *spares;
+    unsigned n_spares;
     atomic_uint n_calls;
     atomic_uint n_connections;
     atomic_uint_fast64_t n_started;
@@ -67,6 +71,13 @@ struct chasqui_client {
 bool client_post(chasqui_client *client, struct net_mail *mail);
 
 void client_unref(chasqui_client *client);
+
+/*
+ * Memory for a call of @n bytes: small ones come from ended calls, so that in steady state nothing is
+ * allocated. Any thread. client_give() gives it back, with the same @n.
+ */
+void *client_get(chasqui_client *client, size_t n);
+void client_give(chasqui_client *client, void *memory, size_t n);
 
 /* Whether a blocking call may be made here: NULL, or why not. */
 const char *client_may_block(const chasqui_client *client);

@@ -195,6 +195,45 @@ static void blocking_calls_say_that_there_is_no_memory(void **state)
     chasqui_reply_free(&reply);
 }
 
+/* One small call of a client that this thread drives. */
+static void call_once(chasqui_client *client, struct run *run, struct one *one)
+{
+    const chasqui_handler handler = {.size = sizeof(handler), .on_done = on_done, .user = one};
+    const chasqui_request request =
+        ask("echo", "sixty-four bytes or so of a small unary call, as they come all day");
+
+    run->n_done[0] = 0;
+    assert_int_equal(chasqui_start(client, &request, &handler, NULL), CHASQUI_OK);
+    while (run->n_done[0] == 0) {
+        struct pollfd fd = {.fd = chasqui_fd(client), .events = POLLIN};
+
+        (void)poll(&fd, 1, chasqui_next_due(client));
+        (void)chasqui_process(client);
+    }
+}
+
+static void a_small_call_allocates_nothing_once_warm(void **state)
+{
+    const chasqui_options options = {.size = sizeof(options), .flags = CHASQUI_OWN_LOOP};
+    struct fixture *f = *state;
+    struct run run = {0};
+    struct one one = {&run, 0};
+    chasqui_client *client;
+
+    assert_int_equal(chasqui_open(f->server.url, &options, &client, NULL), CHASQUI_OK);
+    for (int i = 0; i < 10; i++)
+        call_once(client, &run, &one);
+    failing.is_on = true;
+    failing.n_seen = 0;
+    failing.first = UINT32_MAX;
+    failing.n = 0;
+    for (int i = 0; i < 100; i++)
+        call_once(client, &run, &one);
+    failing.is_on = false;
+    assert_int_equal(failing.n_seen, 0);
+    chasqui_close(client);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -202,6 +241,7 @@ int main(void)
         TEST(any_allocation_may_fail),
         TEST(memory_may_be_short_for_a_while),
         TEST(blocking_calls_say_that_there_is_no_memory),
+        TEST(a_small_call_allocates_nothing_once_warm),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
