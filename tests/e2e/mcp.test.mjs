@@ -145,7 +145,8 @@ test('plain statuses: 404, 400, 413, and health [M-11] [M-12]', async (t) => {
     const fast = await Sim.start(t, { tokenInterval: '0ms' }), at = await Gateway.start(t, { nodes: [fast] }), plain = await plainly(t, at);
     const long = { ...GENERATE, options: { num_predict: 30_000 } };
     const statuses = [];
-    for (const [service, body] of [['nope', ''], ['ollama.generate', json({ model: 'nope', prompt: 'x' })], ['ollama.generate', '{'], ['ollama.generate', json(long)], ['health', '']])
+    for (const [service, body] of [['nope', ''], ['ollama.generate', json({ model: 'nope', prompt: 'x' })], ['ollama.generate', '{'],
+        ['ollama.generate', json(long)], ['health', '']])
         statuses.push((await plain.call(service, body)).status);
     assert.deepEqual(statuses, [404, 404, 400, 413, 200]);
 });
@@ -169,7 +170,8 @@ test('errors of the gateway: code, reason, origin, NOT_PROCESSED, and the id of 
 
 test('what a node refuses has the origin node', async (t) => {
     const node = await FakeNode.start(t, (_req, res) => { res.statusCode = 400; res.end('{"error":"no such thing"}'); });
-    const at = await Gateway.start(t, { nodes: [node] }), error = await failure(ask(await client(t, at), 'ollama.generate', { model: node.model, prompt: 'x' }));
+    const at = await Gateway.start(t, { nodes: [node] }),
+        error = await failure(ask(await client(t, at), 'ollama.generate', { model: node.model, prompt: 'x' }));
     assert.deepEqual([error.codeName, error.origin, error.notProcessed, error.message], ['INVALID_ARGUMENT', ORIGIN.NODE, false, 'no such thing']);
 });
 
@@ -240,8 +242,10 @@ for (const [where, start] of [['one gateway', single], ['two gateways', tiers]])
 
 /* A node that is the peer's server, so that the test sees what a gateway sends. */
 async function peerNode(t, generate) {
-    const tags = { models: [{ name: 'peer:latest', model: 'peer:latest', modified_at: '2025-01-01T00:00:00Z', size: 1, digest: 'f'.repeat(64), details: {} }] };
-    const answers = { health: { status: 'ok', nodes_up: 1, nodes: 1 }, 'ollama.tags': tags, 'ollama.ps': { models: [] }, 'ollama.version': { version: '0.11.4' } };
+    const tags = { models: [{ name: 'peer:latest', model: 'peer:latest', modified_at: '2025-01-01T00:00:00Z', size: 1,
+        digest: 'f'.repeat(64), details: {} }] };
+    const answers = { health: { status: 'ok', nodes_up: 1, nodes: 1 }, 'ollama.tags': tags, 'ollama.ps': { models: [] },
+        'ollama.version': { version: '0.11.4' } };
     const handlers = Object.fromEntries(Object.entries(answers).map(([name, answer]) => [name, async () => JSON.stringify(answer)]));
     const server = await serve({ handlers: { ...handlers, 'ollama.generate': generate } });
     t.after(() => server.close());
@@ -251,8 +255,10 @@ async function peerNode(t, generate) {
 test('a gateway passes on what is left of the deadline, one hop more, the trace and the session [M-96] [M-92]', async (t) => {
     let seen;
     const node = await peerNode(t, async (request) => { seen = request; return '{"model":"peer:latest","response":"","done":true}'; });
-    const one = await client(t, await Gateway.start(t, { nodes: [node] })), trace = Buffer.from('4bf92f3577b34da6a3ce929d0e0e473600f067aa0ba902b701', 'hex');
-    await ask(one, 'ollama.generate', { model: 'peer:latest', prompt: 'x' }, { deadlineMs: 5_000, trace, session: 's1', metadata: [['hops', '1']] }).response;
+    const one = await client(t, await Gateway.start(t, { nodes: [node] })),
+        trace = Buffer.from('4bf92f3577b34da6a3ce929d0e0e473600f067aa0ba902b701', 'hex');
+    await ask(one, 'ollama.generate', { model: 'peer:latest', prompt: 'x' },
+        { deadlineMs: 5_000, trace, session: 's1', metadata: [['hops', '1']] }).response;
     assert.ok(seen.deadlineMs > 0 && seen.deadlineMs <= 5_000, `${seen.deadlineMs}`);
     assert.deepEqual(seen.trace.subarray(0, 16), trace.subarray(0, 16));
     assert.equal(Object.fromEntries(seen.metadata).hops, '2');

@@ -42,7 +42,8 @@ export async function runSection(name, target, report) {
 
 async function main() {
     const text = { type: 'string' };
-    const { values } = parseArgs({ options: { host: text, port: text, key: text, pid: text, section: text, stream: text, body: text, 'plain-only': { type: 'boolean' } } });
+    const { values } = parseArgs({ options: { host: text, port: text, key: text, pid: text, section: text, stream: text, body: text,
+        'plain-only': { type: 'boolean' } } });
     if (values.port === undefined)
         throw new Error('--port is missing');
     const target = targetOf({ ...values, body: values.body && JSON.parse(values.body) });

@@ -37,7 +37,8 @@ export class Schema {
     constructor(text) {
         for (const [, name, body] of text.matchAll(/^message (\w+) \{\n(.*?)^\}/gms)) {
             const fields = [...body.matchAll(/^ {4}(optional |repeated )?(\w+) (\w+) = (\d+)/gm)];
-            this.messages.set(name, fields.map(([, label, type, field, number]) => ({ type, field, number: Number(number), isRepeated: label === 'repeated ' })));
+            this.messages.set(name, fields.map(([, label, type, field, number]) =>
+                ({ type, field, number: Number(number), isRepeated: label === 'repeated ' })));
         }
     }
     encode(name, object) {

@@ -94,9 +94,11 @@ const abuse = [
         await pause(50);
         probes.forEach((probe) => probe.close());
     })],
-    ['a peer that asks for echoes and reads nothing [M-112] [M-128]', whileOthersLive((target) => neverRead(target, { connectionLimit: 2 ** 31 - 1, callLimit: 2 ** 31 - 1 },
+    ['a peer that asks for echoes and reads nothing [M-112] [M-128]',
+        whileOthersLive((target) => neverRead(target, { connectionLimit: 2 ** 31 - 1, callLimit: 2 ** 31 - 1 },
         forever((n) => raw.message(TYPE.REQUEST, n, echo, zeros(60_000))), 200 * MIB))],
-    ['a peer that sends PING and reads nothing [M-128]', whileOthersLive((target) => neverRead(target, {}, forever(() => repeat(500, raw.ping(zeros(8)))), 20 * MIB))],
+    ['a peer that sends PING and reads nothing [M-128]',
+        whileOthersLive((target) => neverRead(target, {}, forever(() => repeat(500, raw.ping(zeros(8)))), 20 * MIB))],
     ['a peer that makes calls fail and reads nothing [M-128]', whileOthersLive((target) => neverRead(target, {},
         forever((n) => Buffer.concat(Array.from({ length: 500 }, (_, i) => frame(TYPE.REQUEST | EXT, n * 500 + i, zeros(1))))), 20 * MIB))],
 ];

@@ -6,7 +6,8 @@ import { eachDies, Probe, withProbe } from './kit.mjs';
 
 const echo = { method: 'echo' }, zeros = (n) => Buffer.alloc(n), ENDLESS = 100_000;
 const u16 = raw.u16, entry = (id, body = '') => raw.cat(raw.u32(id), u16(body.length), body);
-const batchOf = (inner, zero, count, ...entries) => raw.frame(TYPE.BATCH | 0x40, 0, raw.cat(raw.writeBlock(echo), raw.u8(inner), raw.u8(zero), u16(count), ...entries));
+const batchOf = (inner, zero, count, ...entries) =>
+    raw.frame(TYPE.BATCH | 0x40, 0, raw.cat(raw.writeBlock(echo), raw.u8(inner), raw.u8(zero), u16(count), ...entries));
 
 const calls = [
     ['a stream is its records, and the last one the RESPONSE [M-59] [M-60] [M-61]', withProbe(async (probe) => {
@@ -65,14 +66,17 @@ const calls = [
     })],
     ['and a request that is not complete, and one that waits for its lane [M-93] [M-107]', withProbe(async (probe) => {
         const holder = probe.records(ENDLESS, { lane: 3 });
-        const late = [probe.request({ ...echo, totalLength: 9000, deadlineMs: 100 }, zeros(2000), MORE), probe.request({ ...echo, lane: 3, deadlineMs: 100 })];
+        const late = [probe.request({ ...echo, totalLength: 9000, deadlineMs: 100 }, zeros(2000), MORE),
+            probe.request({ ...echo, lane: 3, deadlineMs: 100 })];
         for (const id of late)
             await probe.refuses(id, 'DEADLINE_EXCEEDED');
         assert.ok(!probe.calls.get(holder).over);
     })],
-    ['a long deadline changes nothing', withProbe(async (probe) => assert.equal((await probe.answer(probe.request({ ...echo, deadlineMs: 0xffffffff }))).error, undefined))],
+    ['a long deadline changes nothing', withProbe(async (probe) =>
+        assert.equal((await probe.answer(probe.request({ ...echo, deadlineMs: 0xffffffff }))).error, undefined))],
     ['a lane runs in order, others pass [M-106] [M-61]', withProbe(async (probe) => {
-        const order = [], first = probe.records(30, { lane: 5 }), second = probe.request({ ...echo, lane: 5 }), free = probe.request(echo), other = probe.request({ ...echo, lane: 6 });
+        const order = [], first = probe.records(30, { lane: 5 }), second = probe.request({ ...echo, lane: 5 }), free = probe.request(echo),
+            other = probe.request({ ...echo, lane: 6 });
         const done = () => { for (const [id, { over }] of probe.calls) if (over && !order.includes(id)) order.push(id); return order.length === 4; };
         await probe.until(done, 'all four');
         assert.deepEqual(order.slice(2), [first, second]);
@@ -90,16 +94,20 @@ const calls = [
 
 const batches = [
     ['256 entries are 256 calls [M-120]', async (target) => {
-        const probe = await Probe.open(target), n = Math.min(256, probe.ack.maxCalls), ids = probe.batch(echo, Array.from({ length: n }, (_, i) => `${i}`));
+        const probe = await Probe.open(target), n = Math.min(256, probe.ack.maxCalls),
+            ids = probe.batch(echo, Array.from({ length: n }, (_, i) => `${i}`));
         for (const [i, id] of ids.entries())
             assert.equal(`${(await probe.answer(id)).body}`, `${i}`);
         probe.close();
     }],
     ['a malformed BATCH begins none [M-120]', eachDies([
-        batchOf(2, 0, 1, entry(1)), batchOf(1, 1, 1, entry(1)), batchOf(1, 0, 0), batchOf(1, 0, 257, ...Array.from({ length: 257 }, (_, i) => entry(i + 1))), batchOf(1, 0, 2, entry(1)),
-        batchOf(1, 0, 1, entry(1), entry(2)), batchOf(1, 0, 1, raw.cat(raw.u32(1), u16(9), 'x')), raw.frame(TYPE.BATCH | 0x40, 0, raw.cat(u16(900), zeros(9))),
+        batchOf(2, 0, 1, entry(1)), batchOf(1, 1, 1, entry(1)), batchOf(1, 0, 0),
+            batchOf(1, 0, 257, ...Array.from({ length: 257 }, (_, i) => entry(i + 1))), batchOf(1, 0, 2, entry(1)),
+        batchOf(1, 0, 1, entry(1), entry(2)), batchOf(1, 0, 1, raw.cat(raw.u32(1), u16(9), 'x')),
+            raw.frame(TYPE.BATCH | 0x40, 0, raw.cat(u16(900), zeros(9))),
     ])],
-    ['ids of a BATCH: calls\' own, free, each once [M-121]', eachDies([batchOf(1, 0, 1, entry(0)), batchOf(1, 0, 1, entry(0x80000000)), batchOf(1, 0, 2, entry(3), entry(3)), batchOf(1, 0, 1, entry(1))],
+    ['ids of a BATCH: calls\' own, free, each once [M-121]',
+        eachDies([batchOf(1, 0, 1, entry(0)), batchOf(1, 0, 1, entry(0x80000000)), batchOf(1, 0, 2, entry(3), entry(3)), batchOf(1, 0, 1, entry(1))],
         'PROTOCOL', [raw.message(TYPE.REQUEST | MORE, 1, { ...echo, totalLength: 9000 }, zeros(2000))])],
     ['BATCH that was not agreed [M-122]', async (target) => {
         const probe = await Probe.open(target, { features: FEATURE.BASIC });
@@ -112,7 +120,8 @@ const batches = [
                 await probe.refuses(id, 'INVALID_ARGUMENT');
     })],
     ['what is wrong in the block is the error of each entry [M-124]', withProbe(async (probe) => {
-        for (const [fields, code] of [[undefined, 'INVALID_ARGUMENT'], [{ codec: 1 }, 'INVALID_ARGUMENT'], [{ method: 'nope' }, 'UNIMPLEMENTED'], [{ ...echo, deadlineMs: 0 }, 'DEADLINE_EXCEEDED'],
+        for (const [fields, code] of [[undefined, 'INVALID_ARGUMENT'], [{ codec: 1 }, 'INVALID_ARGUMENT'],
+            [{ method: 'nope' }, 'UNIMPLEMENTED'], [{ ...echo, deadlineMs: 0 }, 'DEADLINE_EXCEEDED'],
                                       [{ ...echo, codec: 99 }, 'UNIMPLEMENTED']])
             for (const id of probe.batch(fields, ['a', 'b', 'c']))
                 await probe.refuses(id, code);

@@ -30,12 +30,16 @@ export default [
         }
     }],
     ['frames of the other direction [M-16]', eachDies([frame(TYPE.RESPONSE, 1), frame(TYPE.CHUNK, 1), raw.goaway(0, 1, 0), raw.ack()])],
-    ['SeqIDs that a type does not have [M-17]', eachDies([frame(TYPE.REQUEST | EXT, 0, zeros(2)), echo(MAX_ID + 1), raw.cancel(0), frame(TYPE.PING, 1, zeros(8)),
+    ['SeqIDs that a type does not have [M-17]',
+        eachDies([frame(TYPE.REQUEST | EXT, 0, zeros(2)), echo(MAX_ID + 1), raw.cancel(0), frame(TYPE.PING, 1, zeros(8)),
         frame(TYPE.PONG, 1, zeros(8)), frame(TYPE.CREDIT, 1, zeros(8)), frame(TYPE.BATCH, 1, zeros(8)), frame(TYPE.HELLO, 1, zeros(32))])],
-    ['MORE and EXT where they may not be [M-18]', eachDies([frame(TYPE.CANCEL | MORE, 1, zeros(1)), frame(TYPE.CANCEL | EXT, 1, zeros(1)), frame(TYPE.PING | EXT, 0, zeros(8)),
+    ['MORE and EXT where they may not be [M-18]',
+        eachDies([frame(TYPE.CANCEL | MORE, 1, zeros(1)), frame(TYPE.CANCEL | EXT, 1, zeros(1)), frame(TYPE.PING | EXT, 0, zeros(8)),
         frame(TYPE.CREDIT | MORE, 0, zeros(8)), frame(TYPE.BATCH | MORE, 0, zeros(8)), frame(TYPE.ERROR | MORE, 0, zeros(10))])],
-    ['lengths that a type does not have [M-19]', eachDies([frame(TYPE.CANCEL, 1), frame(TYPE.CANCEL, 1, zeros(2)), frame(TYPE.PING, 0, zeros(7)), frame(TYPE.PONG, 0, zeros(9)),
-        frame(TYPE.CREDIT, 0), frame(TYPE.CREDIT, 0, zeros(12)), frame(TYPE.CREDIT, 0, zeros(520)), frame(TYPE.BATCH, 0, zeros(3)), frame(TYPE.ERROR, 0, zeros(9))])],
+    ['lengths that a type does not have [M-19]',
+        eachDies([frame(TYPE.CANCEL, 1), frame(TYPE.CANCEL, 1, zeros(2)), frame(TYPE.PING, 0, zeros(7)), frame(TYPE.PONG, 0, zeros(9)),
+        frame(TYPE.CREDIT, 0), frame(TYPE.CREDIT, 0, zeros(12)), frame(TYPE.CREDIT, 0, zeros(520)), frame(TYPE.BATCH, 0, zeros(3)),
+            frame(TYPE.ERROR, 0, zeros(9))])],
     ['reserved types [M-20]', eachDies([0x00, 0x05, 0x0d, 0x0f, 0x10, 0x1f].map((type) => frame(type, 0)))],
     ['unknown types are ignored, whatever their bits and SeqID [M-21]', withProbe(async (probe) => {
         for (let type = 0x20; type < 0x40; type++)
@@ -57,7 +61,8 @@ export default [
         probe.send(frame(TYPE.REQUEST, id, zeros(5)));
         await probe.dies();
     })],
-    ['ids that were never opened [M-28]', eachDies([raw.cancel(9), frame(TYPE.REQUEST, 9, zeros(5)), raw.credit([[9, 2 ** 20]]), raw.credit([[MAX_ID + 1, 2 ** 20]])])],
+    ['ids that were never opened [M-28]', eachDies([raw.cancel(9), frame(TYPE.REQUEST, 9, zeros(5)), raw.credit([[9, 2 ** 20]]),
+        raw.credit([[MAX_ID + 1, 2 ** 20]])])],
     ['frames for a finished id are ignored, and credited [M-29]', withProbe(async (probe) => {
         await probe.lives();
         probe.sent = 0;

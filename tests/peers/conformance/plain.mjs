@@ -48,7 +48,8 @@ export default [
         assert.deepEqual([status, `${body}`], [200, 'b']);
     })],
     ['a malformed Request is 400, and the connection goes on [M-7]', plain(async (probe) => {
-        for (const wrong of ['0a', '0a056563686f', '08c801', '0b', '0c', '0200', '12ffffffffffffffffffff01', `18${'ff'.repeat(9)}02`, '0a80808080808080808080']) {
+        for (const wrong of ['0a', '0a056563686f', '08c801', '0b', '0c', '0200', '12ffffffffffffffffffff01', `18${'ff'.repeat(9)}02`,
+            '0a80808080808080808080']) {
             probe.send(frame(TYPE.REQUEST, 1, Buffer.from(wrong, 'hex')));
             assert.equal((await probe.response()).status, 400, wrong);
         }
