@@ -179,7 +179,7 @@ static void say_ready(const struct sim_settings *settings)
 
     (void)addr_print(&settings->listen, at);
     if (!isatty(STDERR_FILENO)) {
-        (void)fprintf(stderr, "{\"event\":\"listening\",\"text\":\"sim %s\"}\n", at);
+        (void)fprintf(stderr, "{\"event\":\"listening\",\"text\":\"listening for sim on %s\"}\n", at);
         return;
     }
     (void)fprintf(stderr, "chasqui sim: listening on %s, models", at);

@@ -259,7 +259,7 @@ static int bind_one(struct addr *at, size_t n, int *ret_fds, const char *what, b
                                      "or choose another address"
                                    : "");
     else
-        log_event(LOG_INFO, "listening", "%s %s", what, addr_print(at, addr));
+        log_event(LOG_INFO, "listening", "listening for %s on %s", what, addr_print(at, addr));
     return r;
 }
 

@@ -87,10 +87,10 @@ export async function runChasqui(owner, args, env) {
     return run;
 }
 
-/* "http 127.0.0.1:11435" → "127.0.0.1:11435" */
+/* "listening for http on 127.0.0.1:11435" → "127.0.0.1:11435" */
 async function listeningOn(proc, kind) {
-    const event = await proc.waitFor((e) => e.event === 'listening' && e.text.startsWith(`${kind} `), `listening ${kind}`);
-    return event.text.split(/\s+/)[1];
+    const event = await proc.waitFor((e) => e.event === 'listening' && e.text.startsWith(`listening for ${kind} on `), `listening ${kind}`);
+    return event.text.split(/\s+/).at(-1);
 }
 
 const portOf = (address) => Number(address.slice(address.lastIndexOf(':') + 1));
