@@ -62,6 +62,7 @@ struct attempt {
     struct upstream *upstream;
     struct upstream_conn *conn; /* HTTP: NULL once ended */
     struct mcp_call *call;      /* MCP: likewise */
+    struct list waiting;        /* MCP: for room; while running without a call */
     uint32_t owed;              /* MCP: credit kept back while paused */
     const struct attempt_request *request;
     struct records records;

@@ -16,8 +16,9 @@ struct mcp_wire {
     struct wire wire;
     struct upstream *upstream;
     struct list link;
-    bool is_open;  /* the connection was made */
-    bool is_going; /* nothing new goes on it */
+    bool is_open;     /* the connection was made */
+    bool has_greeted; /* the other side said how many calls it takes */
+    bool is_going;    /* nothing new goes on it */
     int connect_err;
 };
 
@@ -26,7 +27,8 @@ struct upstream_mcp {
     struct mcp_pool pool;
     struct list wires; /* newest first */
     unsigned n_wires;
-    struct buf record; /* a record with its LF, while it is handed over */
+    struct list waiting; /* attempts that found no room, until a wire has greeted */
+    struct buf record;   /* a record with its LF, while it is handed over */
 };
 
 static struct mcp_wire *wire_owner(struct mcp_session *s)
@@ -190,8 +192,22 @@ static void on_goaway(struct mcp_session *s, unsigned reason, unsigned grace_s)
     wire_owner(s)->is_going = true;
 }
 
+static void place_waiting(struct upstream *u);
+
+/* Only a few calls may be begun before it; now there is room. */
+static int on_hello(struct mcp_session *s, const struct mcp_hello *hello)
+{
+    struct mcp_wire *mw = wire_owner(s);
+
+    (void)hello;
+    mw->has_greeted = true;
+    place_waiting(mw->upstream);
+    return 0;
+}
+
 static const struct mcp_session_ops session_ops = {
     .name = "upstream_mcp",
+    .on_hello = on_hello,
     .on_chunk = on_chunk,
     .on_end = on_end,
     .on_goaway = on_goaway,
@@ -215,6 +231,29 @@ static void on_failed(struct wire *w, int err)
     wire_close(w);
 }
 
+/* Parts the attempt from those that wait. */
+static void leave_waiting(struct attempt *a)
+{
+    list_remove(&a->waiting);
+    a->is_running = false;
+}
+
+/* Nobody greeted: they fare as those that were begun. A retry may wait anew, in the list's own ring. */
+static void fail_waiting(struct upstream *u, int err)
+{
+    struct list all;
+
+    list_init(&all);
+    list_insert_after(&u->mcp->waiting, &all); /* take over the whole ring */
+    list_remove(&u->mcp->waiting);
+    for (struct list *it = list_first(&all); it != NULL; it = list_first(&all)) {
+        struct attempt *a = container_of(it, struct attempt, waiting);
+
+        leave_waiting(a);
+        a->ops->on_fail(a, CALL_CONNECT_FAILED, err);
+    }
+}
+
 static void release(struct upstream *u)
 {
     mcp_pool_fini(&u->mcp->pool);
@@ -227,11 +266,14 @@ static void on_closed(struct wire *w)
 {
     struct mcp_wire *mw = container_of(w, struct mcp_wire, wire);
     struct upstream *u = mw->upstream;
+    int err = mw->has_greeted ? 0 : mw->connect_err;
 
     list_remove(&mw->link);
     wire_fini(w);
     free(mw);
     u->mcp->n_wires--;
+    if (err < 0)
+        fail_waiting(u, err);
     u->n_conns--;
     if (u->on_pool != NULL)
         u->on_pool(u, 0, -1);
@@ -295,7 +337,7 @@ static bool read_trace(struct str traceparent, char out[static MCP_TRACE_LEN])
 
     if (traceparent.len < 55)
         return false;
-    for (size_t i = 3; i < 55 && n < MCP_TRACE_LEN;) {
+    for (size_t i = 3; i + 1 < 55 && n < MCP_TRACE_LEN;) {
         int high;
         int low;
 
@@ -359,37 +401,93 @@ static int begin_on(struct mcp_wire *mw, struct attempt *a, struct str method)
     return 0;
 }
 
-static int start(struct attempt *a, bool is_fresh)
+/* Return: 0; MCP_BUSY no wire takes it; <0. */
+static int begin_on_any(struct upstream_mcp *m, struct attempt *a, struct str method)
+{
+    int r = MCP_BUSY;
+
+    list_for_each (it, &m->wires) {
+        struct mcp_wire *mw = container_of(it, struct mcp_wire, link);
+
+        if (mw->is_going || mw->wire.stream.is_closing)
+            continue;
+        r = begin_on(mw, a, method);
+        if (r != MCP_BUSY)
+            break;
+    }
+    return r;
+}
+
+static bool is_greeting(const struct upstream_mcp *m)
+{
+    list_for_each (it, &m->wires) {
+        const struct mcp_wire *mw = container_of(it, struct mcp_wire, link);
+
+        if (!mw->has_greeted && !mw->is_going && !mw->wire.stream.is_closing)
+            return true;
+    }
+    return false;
+}
+
+/* Begins it, or lets it wait for a greeting: a burst on new wires is no overload. Return: 0, <0. */
+static int place(struct attempt *a)
 {
     struct upstream_mcp *m = a->upstream->mcp;
     const struct codec_service *service = find_service(a->request->target);
     struct mcp_wire *mw;
-    int r = MCP_BUSY;
+    int r;
 
-    (void)is_fresh; /* a session that died takes its calls with it: there are no stale ones */
     if (service == NULL)
         return -EOPNOTSUPP;
-    list_for_each (it, &m->wires) {
-        mw = container_of(it, struct mcp_wire, link);
-        if (mw->is_going || mw->wire.stream.is_closing)
-            continue;
-        r = begin_on(mw, a, service->name);
-        if (r != MCP_BUSY)
-            return r;
+    r = begin_on_any(m, a, service->name);
+    if (r == MCP_BUSY && m->n_wires < WIRES_MAX) {
+        r = open_wire(a->upstream, &mw);
+        if (r == 0)
+            r = begin_on(mw, a, service->name);
     }
-    if (m->n_wires >= WIRES_MAX)
+    if (r != MCP_BUSY)
+        return r;
+    if (!is_greeting(m))
         return -EBUSY;
-    r = open_wire(a->upstream, &mw);
-    if (r == 0)
-        r = begin_on(mw, a, service->name);
-    return r == MCP_BUSY ? -EBUSY : r;
+    list_put_back(&m->waiting, &a->waiting);
+    return 0;
+}
+
+/* In their order. A walk, not until it is empty: those without room wait anew. */
+static void place_waiting(struct upstream *u)
+{
+    struct list all;
+
+    list_init(&all);
+    list_insert_after(&u->mcp->waiting, &all); /* take over the whole ring */
+    list_remove(&u->mcp->waiting);
+    for (struct list *it = list_first(&all); it != NULL; it = list_first(&all)) {
+        struct attempt *a = container_of(it, struct attempt, waiting);
+
+        list_remove(it);
+        if (place(a) == 0)
+            continue;
+        a->is_running = false;
+        a->ops->on_fail(a, CALL_OVERLOAD, -EBUSY);
+    }
+}
+
+static int start(struct attempt *a, bool is_fresh)
+{
+    (void)is_fresh; /* a session that died takes its calls with it: there are no stale ones */
+    return place(a);
 }
 
 static void cancel(struct attempt *a)
 {
     struct mcp_call *call = a->call;
-    struct wire *w = wire_of(call->session);
+    struct wire *w;
 
+    if (call == NULL) {
+        leave_waiting(a);
+        return;
+    }
+    w = wire_of(call->session);
     call->owner = NULL;
     a->call = NULL;
     mcp_call_cancel(call, MCP_CANCEL_GONE, time_now());
@@ -420,19 +518,24 @@ static int init(struct upstream *u)
     u->mcp->record = BUF_INIT(ATTEMPT_RECORD_MAX + 1);
     mcp_pool_init(&u->mcp->pool, NULL);
     list_init(&u->mcp->wires);
+    list_init(&u->mcp->waiting);
     return 0;
 }
 
 static void close_all(struct upstream *u)
 {
+    struct list *it;
+
     if (u->mcp == NULL)
         return;
+    while ((it = list_first(&u->mcp->waiting)) != NULL)
+        attempt_cancel(container_of(it, struct attempt, waiting));
     if (list_is_empty(&u->mcp->wires)) {
         release(u);
         return;
     }
-    list_for_each_safe (it, &u->mcp->wires)
-        wire_close(&container_of(it, struct mcp_wire, link)->wire);
+    list_for_each_safe (wire, &u->mcp->wires)
+        wire_close(&container_of(wire, struct mcp_wire, link)->wire);
 }
 
 const struct upstream_kind upstream_mcp = {

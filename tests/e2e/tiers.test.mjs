@@ -9,6 +9,7 @@ import { assertSame } from '../lib/compare.mjs';
 import { FakeNode } from '../lib/fake-node.mjs';
 import { Raw, exchange, request } from '../lib/raw.mjs';
 import { test, until } from '../lib/test.mjs';
+import { connect } from '../peers/mcp.mjs';
 
 const STREAM = { model: SIM_MODEL, prompt: 'hi', options: { num_predict: 10 } };
 const ENDLESS = { model: SIM_MODEL, prompt: 'on and on', options: { num_predict: 100_000 } };
@@ -112,4 +113,18 @@ test('a slow client at the edge pauses the node behind both and loses nothing', 
     const answer = await raw.answer();
     assert.equal(answer.records.length, n + 1);
     assert.equal(answer.records.at(-1).done, true);
+});
+
+test('a burst through an edge that has no connections yet waits for the centre to greet', async (t) => {
+    const { edge } = await tiers(t, { sim: { slots: 250 } });
+    const one = await connect({ port: edge.mcpPort });
+    t.after(() => one.link.destroy());
+    await one.ready;
+    const ask = async () => {
+        const call = one.call('ollama.generate', JSON.stringify({ ...STREAM, options: { num_predict: 2 } }), { codec: 1 });
+        for await (const _ of call.chunks);
+        await call.response;
+    };
+    /* more than four connections may carry before their ACKs */
+    await Promise.all(Array.from({ length: 200 }, ask));
 });
