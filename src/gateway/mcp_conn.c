@@ -49,8 +49,10 @@ static void on_connection(struct net_listener *net)
     listener->n_conns++;
     metrics_gauge_add(listener->metrics, METRICS_CLIENTS, 1);
     metrics_count(listener->metrics, METRICS_CONNECTIONS);
-    if (wire_accept(&c->wire, &setup, net) < 0 && !c->wire.stream.is_open)
-        forget(c);
+    if (wire_accept(&c->wire, &setup, net) == 0 || c->wire.stream.is_open)
+        return;
+    forget(c);
+    net_listener_refuse(net); /* one that waits for ever would keep all others out */
 }
 
 int mcp_listener_open(struct mcp_listener *listener, int fd)
@@ -82,8 +84,12 @@ void mcp_listener_close(struct mcp_listener *listener)
     if (!listener->is_open)
         return;
     net_listener_close(&listener->listener);
-    list_for_each_safe (it, &listener->conns)
-        wire_close(&container_of(it, struct mcp_conn, link)->wire);
+    list_for_each_safe (it, &listener->conns) {
+        struct wire *w = &container_of(it, struct mcp_conn, link)->wire;
+
+        wire_flush(w); /* why its calls were cut off */
+        wire_close(w);
+    }
 }
 
 void mcp_listener_fini(struct mcp_listener *listener)

@@ -46,12 +46,15 @@ static void on_drain(struct net_mail *mail)
 {
     struct worker *w = container_of(mail, struct worker, drain_mail);
 
+    /* Up: what GOAWAY promises must not be over before the drain time-out is. */
+    unsigned grace_s =
+        (unsigned)((w->gateway->settings->drain_timeout_ns + NSEC_PER_SEC - 1) / NSEC_PER_SEC);
+
     w->is_draining = true;
     for (size_t i = 0; i < w->gateway->n_listens; i++)
         http_server_drain(&w->servers[i]);
     for (size_t i = 0; i < w->gateway->n_mcp_listens; i++)
-        mcp_listener_drain(&w->mcp_listeners[i],
-                           (unsigned)(w->gateway->settings->drain_timeout_ns / NSEC_PER_SEC));
+        mcp_listener_drain(&w->mcp_listeners[i], grace_s);
     net_timer_arm(&w->loop, &w->drain_timer, time_now() + w->gateway->settings->drain_timeout_ns);
     worker_check_idle(w);
 }

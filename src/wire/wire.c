@@ -102,6 +102,11 @@ static void on_pump(struct net_task *task)
     follow(w);
 }
 
+void wire_flush(struct wire *w)
+{
+    on_pump(&w->pump);
+}
+
 static void on_timer(struct net_timer *timer)
 {
     struct wire *w = container_of(timer, struct wire, timer);

@@ -63,6 +63,9 @@ MUST_USE int wire_connect(struct wire *w, const struct wire_setup *setup, const 
 /* The session was given something to say. */
 void wire_wake(struct wire *w);
 
+/* Writes now what the socket takes, for those who close next. */
+void wire_flush(struct wire *w);
+
 /* Ends at once: every call is told, on_closed follows. Twice is once. */
 void wire_close(struct wire *w);
 

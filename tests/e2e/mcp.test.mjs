@@ -340,6 +340,21 @@ test('an answer that is longer than the client takes is TOO_LARGE, and the node 
     await edge.untilIdle();
 });
 
+test('SIGTERM: a drain time below a second is as long as it says, and then tells why', async (t) => {
+    const node = await Sim.start(t, { tokenInterval: '5ms' });
+    const own = await Gateway.start(t, { nodes: [node], settings: { drain: '700ms' } });
+    const one = await connect({ port: own.mcpPort });
+    t.after(() => one.link.destroy());
+    const calls = [40, 100_000].map((n) => one.call('ollama.generate',
+        json({ model: SIM_MODEL, prompt: 'x', options: { num_predict: n } }), { codec: JSON_CODEC }));
+    await Promise.all(calls.map((call) => call.chunks.next()));
+    const endless = failure(calls[1]);
+    const stopped = own.stop();
+    await collect(calls[0]);
+    assert.match((await endless).message, /shutting down/);
+    await stopped;
+});
+
 test('SIGTERM: GOAWAY, what is open goes on, what is new is NOT_PROCESSED, then the end [M-114]', async (t) => {
     const own = await Sim.start(t, { tokenInterval: '10ms' }), at = await Gateway.start(t, { nodes: [own] }), one = await client(t, at);
     const call = ask(one, 'ollama.generate', { ...GENERATE, options: { num_predict: 100 } });
