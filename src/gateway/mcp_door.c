@@ -9,9 +9,10 @@
 #include "gateway/gateway.h"
 #include "observe/log.h"
 
-#define FIELDS_MAX  4096
-#define ANSWER_MAX  (64 * 1024 * 1024)
-#define SCRATCH_MAX (160 * 1024 * 1024) /* of one conversion; given back with it */
+#define FIELDS_MAX   4096
+#define ANSWER_MAX   (64 * 1024 * 1024)
+#define ENCODED_KEPT (1024 * 1024)       /* between conversions */
+#define SCRATCH_MAX  (160 * 1024 * 1024) /* of one conversion; given back with it */
 
 /*
  * A call on its way. It lives until the exchange has ended, also when the connection is gone
@@ -162,6 +163,14 @@ static void give_up_early(struct door_call *q, int r)
     net_defer(&q->exchange->worker->loop, &q->given_up);
 }
 
+/* Few bodies are long: what one of them took is not kept for the others. */
+static void reset_encoded(struct mcp_listener *listener)
+{
+    if (listener->encoded.cap > ENCODED_KEPT)
+        buf_fini(&listener->encoded);
+    buf_reset(&listener->encoded);
+}
+
 /* An answer of Ollama's in the codec of the call; in *ret, valid until the next. Return: 0, <0. */
 static int encode(struct mcp_conn *c, enum codec_id codec, const struct codec_service *service,
                   struct str json, struct str *ret)
@@ -172,7 +181,7 @@ static int encode(struct mcp_conn *c, enum codec_id codec, const struct codec_se
     *ret = json;
     if (codec == CODEC_JSON)
         return 0;
-    buf_reset(&listener->encoded);
+    reset_encoded(listener);
     r = codec_record_from_json(codec, service, json, &listener->scratch, &listener->encoded);
     *ret = buf_str(&listener->encoded);
     return r;
@@ -347,7 +356,7 @@ static int hold_json(struct door_call *q, struct str body)
 
     if (q->codec == CODEC_JSON)
         return exchange_hold(q->exchange, body);
-    buf_reset(&listener->encoded);
+    reset_encoded(listener);
     r = codec_request_to_json(q->codec, q->service, body, &listener->scratch, &listener->encoded);
     if (r == 0)
         r = exchange_hold(q->exchange, buf_str(&listener->encoded));
