@@ -25,11 +25,11 @@ static void on_done(void *arg)
 
     if (nng_aio_result(c->aio) != 0)
         return;
+    c->is_sending = !c->is_sending; /* first: the next completion may come on another thread */
     if (c->is_sending)
-        nng_ctx_recv(c->ctx, c->aio);
-    else
         nng_ctx_send(c->ctx, c->aio); /* the message that came goes back */
-    c->is_sending = !c->is_sending;
+    else
+        nng_ctx_recv(c->ctx, c->aio);
 }
 
 int main(int argc, char **argv)
