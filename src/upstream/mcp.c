@@ -7,7 +7,8 @@
 #include "upstream/kind.h"
 #include "wire/wire.h"
 
-#define WIRES_MAX      4 /* connections per loop and node; each carries hundreds of calls */
+#define WIRES_MAX      4  /* connections per loop and node; each carries hundreds of calls */
+#define WIRES_ALL_MAX  16 /* with those that end with their last call */
 #define ERROR_BODY_MAX 8192
 
 #define DEADLINE_SLACK_NS (20 * NSEC_PER_MSEC)
@@ -401,6 +402,11 @@ static int begin_on(struct mcp_wire *mw, struct attempt *a, struct str method)
     return 0;
 }
 
+static bool is_usable(const struct mcp_wire *mw)
+{
+    return !mw->is_going && !mw->wire.stream.is_closing;
+}
+
 /* Return: 0; MCP_BUSY no wire takes it; <0. */
 static int begin_on_any(struct upstream_mcp *m, struct attempt *a, struct str method)
 {
@@ -409,7 +415,7 @@ static int begin_on_any(struct upstream_mcp *m, struct attempt *a, struct str me
     list_for_each (it, &m->wires) {
         struct mcp_wire *mw = container_of(it, struct mcp_wire, link);
 
-        if (mw->is_going || mw->wire.stream.is_closing)
+        if (!is_usable(mw))
             continue;
         r = begin_on(mw, a, method);
         if (r != MCP_BUSY)
@@ -423,10 +429,19 @@ static bool is_greeting(const struct upstream_mcp *m)
     list_for_each (it, &m->wires) {
         const struct mcp_wire *mw = container_of(it, struct mcp_wire, link);
 
-        if (!mw->has_greeted && !mw->is_going && !mw->wire.stream.is_closing)
+        if (!mw->has_greeted && is_usable(mw))
             return true;
     }
     return false;
+}
+
+static bool may_grow(const struct upstream_mcp *m)
+{
+    unsigned n = 0;
+
+    list_for_each (it, &m->wires)
+        n += is_usable(container_of(it, struct mcp_wire, link));
+    return n < WIRES_MAX && m->n_wires < WIRES_ALL_MAX;
 }
 
 /* Begins it, or lets it wait for a greeting: a burst on new wires is no overload. Return: 0, <0. */
@@ -440,7 +455,7 @@ static int place(struct attempt *a)
     if (service == NULL)
         return -EOPNOTSUPP;
     r = begin_on_any(m, a, service->name);
-    if (r == MCP_BUSY && m->n_wires < WIRES_MAX) {
+    if (r == MCP_BUSY && may_grow(m)) {
         r = open_wire(a->upstream, &mw);
         if (r == 0)
             r = begin_on(mw, a, service->name);
