@@ -311,6 +311,15 @@ static int read_hops(const struct mcp_ext *ext)
     return (int)hops;
 }
 
+/* A session is any bytes; those that a field cannot hold do not cost the call its answer. */
+static bool is_field_value(struct str bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++)
+        if ((unsigned char)bytes.s[i] < ' ' || bytes.s[i] == 0x7f)
+            return false;
+    return true;
+}
+
 /* The head that a node gets. */
 static int put_fields(struct exchange *ex, const struct gateway *g, const struct mcp_ext *ext,
                       int hops)
@@ -325,8 +334,7 @@ static int put_fields(struct exchange *ex, const struct gateway *g, const struct
         r = buf_put(&fields, STR("1.1 chasqui-hop, "));
     if (r == 0)
         r = buf_printf(&fields, "%s\r\n%.*s", g->via, n, trace);
-    if (r == 0 && ext->session.len > 0 && str_find(ext->session, '\r') == ext->session.len &&
-        str_find(ext->session, '\n') == ext->session.len)
+    if (r == 0 && ext->session.len > 0 && is_field_value(ext->session))
         r = buf_printf(&fields, "X-Session-Id: " STR_FMT "\r\n", STR_ARG(ext->session));
     if (r == 0)
         r = buf_reserve(&fields, EXCHANGE_LENGTH_FIELD_MAX);

@@ -340,6 +340,16 @@ test('an answer that is longer than the client takes is TOO_LARGE, and the node 
     await edge.untilIdle();
 });
 
+test('a session of bytes that no header can hold costs the call nothing', async (t) => {
+    const node = await Sim.start(t, { tokenInterval: '0ms' });
+    const own = await Gateway.start(t, { nodes: [node] });
+    const one = await connect({ port: own.mcpPort });
+    t.after(() => one.link.destroy());
+    for (const session of ['a\u0000b', 'a\u0001b', '\r\n', '\u007f'])
+        await collect(one.call('ollama.generate', json({ model: SIM_MODEL, prompt: 'x', options: { num_predict: 1 } }),
+            { codec: JSON_CODEC, session }));
+});
+
 test('SIGTERM: a drain time below a second is as long as it says, and then tells why', async (t) => {
     const node = await Sim.start(t, { tokenInterval: '5ms' });
     const own = await Gateway.start(t, { nodes: [node], settings: { drain: '700ms' } });
