@@ -466,10 +466,14 @@ static void start_exchange(struct mcp_conn *c, struct mcp_call *call,
 
 static void answer_now(struct mcp_conn *c, struct mcp_call *call, struct str body)
 {
-    if (mcp_call_respond(call, NULL, body) < 0)
+    int r = mcp_call_respond(call, NULL, body);
+
+    if (r == 0)
+        wire_wake(&c->wire);
+    else if (r == -EMSGSIZE)
         refuse(c, call, MCP_TOO_LARGE, "the answer is longer than the peer takes");
     else
-        wire_wake(&c->wire);
+        refuse(c, call, MCP_OVERLOADED, "too much waits to be sent on this connection");
 }
 
 static void answer_health(struct mcp_conn *c, struct mcp_call *call,

@@ -10,6 +10,9 @@
  */
 #define BACKSTOP 2
 
+/* A small answer is taken always: there are no more of them than calls in flight. */
+#define SMALL_ANSWER_BYTES (16 * 1024)
+
 /* What may be said about an answer; the rest was for the request. */
 static int check_answer(const struct mcp_session *s, const struct mcp_ext *ext, size_t body_len)
 {
@@ -35,7 +38,8 @@ static int push(struct mcp_call *call, unsigned type, const struct mcp_ext *ext,
 
     if (r < 0)
         return r;
-    if (s->unsent / BACKSTOP > s->settings->session_unsent)
+    if (s->unsent / BACKSTOP > s->settings->session_unsent &&
+        (type == MCP_CHUNK || body.len > SMALL_ANSWER_BYTES))
         return -ENOBUFS;
     o = mcp_out_new(s, type, ext, body.len);
     if (o == NULL)
