@@ -107,7 +107,7 @@ void http_conn_flush(struct http_conn *c)
         return;
     out->conn = NULL;
     if (c->state != HTTP_CONN_CLOSING &&
-        net_stream_write(&c->stream, out->pieces, out->n_pieces) < 0)
+        net_stream_write_later(&c->stream, out->pieces, out->n_pieces) < 0)
         abandon(c);
     out->n_pieces = 0;
     out->text.len = 0;

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "net/held.h"
+
 static void heap_set(struct net_loop *loop, uint32_t i, struct net_timer *timer)
 {
     loop->heap[i] = timer;
@@ -177,6 +179,7 @@ static void on_turn_end(uv_prepare_t *prepare)
     struct net_loop *loop = container_of(prepare, struct net_loop, turn_end);
 
     run_tasks(loop);
+    net_held_flush_all(loop);
     /* Tasks that tasks added must not wait for the next packet. */
     if (!list_is_empty(&loop->tasks))
         (void)uv_async_send(&loop->bell);
@@ -228,6 +231,7 @@ int net_loop_init(struct net_loop *loop)
 
     *loop = (struct net_loop){.alarm_at = NSEC_NEVER};
     list_init(&loop->tasks);
+    list_init(&loop->held);
     loop->read_buf = malloc(NET_READ_BUF_BYTES);
     if (loop->read_buf == NULL)
         return -ENOMEM;
@@ -312,6 +316,7 @@ void net_loop_fini(struct net_loop *loop)
     while (!list_is_empty(&loop->tasks))
         run_tasks(loop);
     (void)uv_loop_close(&loop->uv);
+    net_held_fini(loop);
     free(loop->heap);
     free(loop->read_buf);
 }

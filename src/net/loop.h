@@ -20,6 +20,7 @@
 
 #define NET_READ_BUF_BYTES (64 * 1024)
 
+struct net_held;
 struct net_task;
 struct net_timer;
 struct net_mail;
@@ -62,6 +63,10 @@ struct net_loop {
     uv_async_t bell;
     char *read_buf; /* NET_READ_BUF_BYTES, shared by all streams of the loop */
     struct list tasks;
+    /* small output of streams that leaves at the end of the turn; and memory for it */
+    struct list held;
+    struct net_held *spare_held;
+    unsigned n_spare_held;
     struct net_timer **heap;
     uint32_t n_heap;
     uint32_t heap_cap;

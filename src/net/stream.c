@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "net/connect.h"
+#include "net/held.h"
 
 #define WRITE_PIECES_MAX 128
 #define NOTSENT_LOWAT    (64 * 1024)
@@ -175,18 +176,39 @@ static int write_some(struct net_stream *s, const struct str *pieces, size_t n_p
 
 int net_stream_write(struct net_stream *s, const struct str *pieces, size_t n_pieces)
 {
+    int r;
+
     assert(s->is_open);
 
-    while (n_pieces > 0 && s->write_err == 0 && !s->is_closing) {
+    r = net_held_flush(s);
+    while (r == 0 && n_pieces > 0 && s->write_err == 0 && !s->is_closing) {
         size_t n = n_pieces < WRITE_PIECES_MAX ? n_pieces : WRITE_PIECES_MAX;
-        int r = write_some(s, pieces, n);
 
-        if (r < 0)
-            return r;
+        r = write_some(s, pieces, n);
         pieces += n;
         n_pieces -= n;
     }
-    return 0;
+    return r;
+}
+
+int net_stream_write_later(struct net_stream *s, const struct str *pieces, size_t n_pieces)
+{
+    size_t total = 0;
+
+    for (size_t i = 0; i < n_pieces; i++)
+        total += pieces[i].len;
+    if (s->write_err != 0 || s->is_closing)
+        return 0;
+    if (net_stream_unsent(s) == 0 && net_held_put(s, pieces, n_pieces, total))
+        return 0;
+    return net_stream_write(s, pieces, n_pieces);
+}
+
+void net_stream_fail(struct net_stream *s, int err)
+{
+    if (s->write_err == 0)
+        s->write_err = err;
+    net_defer(s->loop, &s->failure);
 }
 
 size_t net_stream_unsent(const struct net_stream *s)
@@ -204,6 +226,8 @@ void net_stream_shutdown(struct net_stream *s)
 {
     uv_shutdown_t *req;
 
+    if (net_held_flush(s) < 0)
+        fail_writing(s, -ENOMEM);
     if (s->is_closing || s->write_err != 0)
         return;
     req = malloc(sizeof(*req));
@@ -217,6 +241,7 @@ void net_stream_close(struct net_stream *s)
 {
     if (s->is_closing)
         return;
+    (void)!net_held_flush(s);
     s->is_closing = true;
     s->is_reading = false;
     net_connect_cancel(s);
@@ -230,6 +255,7 @@ void net_stream_reset(struct net_stream *s)
         net_stream_close(s);
         return;
     }
+    (void)!net_held_flush(s);
     s->is_closing = true;
     s->is_reading = false;
     if (uv_tcp_close_reset(&s->uv.tcp, on_handle_closed) < 0)

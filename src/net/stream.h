@@ -14,6 +14,7 @@
 #include "net/loop.h"
 
 struct net_stream;
+struct net_held;
 
 struct net_stream_ops {
     const char *name;
@@ -35,6 +36,7 @@ struct net_stream {
     struct net_loop *loop;
     const struct net_stream_ops *ops;
     struct net_connect *connecting; /* while connecting */
+    struct net_held *held;          /* what waits for the end of the turn */
     struct net_task failure;        /* delivers a write error when no read would */
     int write_err;                  /* 0, or why nothing can be sent any more */
     bool is_open;
@@ -65,7 +67,14 @@ MUST_USE int net_stream_connect(struct net_loop *loop, struct net_stream *s, con
  */
 MUST_USE int net_stream_write(struct net_stream *s, const struct str *pieces, size_t n_pieces);
 
-/* Bytes written and not yet taken by the kernel. */
+/*
+ * The same at the end of this turn of the loop, when that pays: a little output of many connections.
+ * What does not fit is sent at once. Nothing overtakes anything.
+ */
+MUST_USE int net_stream_write_later(struct net_stream *s, const struct str *pieces,
+                                    size_t n_pieces);
+
+/* Bytes written and not yet taken by the kernel, but for what leaves at the end of the turn. */
 size_t net_stream_unsent(const struct net_stream *s);
 
 void net_stream_read_start(struct net_stream *s);

@@ -89,7 +89,7 @@ static int send_body(struct upstream_conn *c, struct str *pieces, size_t n)
     do {
         pieces[n++] = str_head(str_from(body, c->body_sent), BODY_PIECE_BYTES);
         c->body_sent += pieces[n - 1].len;
-        if (net_stream_write(&c->stream, pieces, n) < 0)
+        if (net_stream_write_later(&c->stream, pieces, n) < 0)
             return -ENOMEM;
         n = 0;
     } while (c->body_sent < body.len && net_stream_unsent(&c->stream) == 0);

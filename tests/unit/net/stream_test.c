@@ -183,6 +183,72 @@ static void more_than_the_socket_takes_arrives_whole_and_in_order(void **state)
     assert_int_equal(net_stream_unsent(&p->client.stream), 0);
 }
 
+/* Writes @bytes from @at on in pieces of 10 to 1,000, every third one at once, the others later. */
+static void write_mixed(struct net_stream *s, const char *bytes, size_t total)
+{
+    size_t at = 0;
+
+    for (int i = 0; at < total; i++) {
+        size_t n = (size_t)(i * 37 % 990 + 10);
+        struct str piece = str_make(bytes + at, n < total - at ? n : total - at);
+
+        if (i % 3 == 2)
+            assert_int_equal(net_stream_write(s, &piece, 1), 0);
+        else
+            assert_int_equal(net_stream_write_later(s, &piece, 1), 0);
+        at += piece.len;
+    }
+}
+
+static void later_output_leaves_at_the_end_of_the_turn(void **state)
+{
+    struct pair *p = *state;
+    char *bytes = make_words(100);
+    const struct str piece = str_make(bytes, 100);
+
+    connect_pair(p);
+    net_stream_read_start(&p->server.stream);
+    assert_int_equal(net_stream_write_later(&p->client.stream, &piece, 1), 0);
+    assert_non_null(p->client.stream.held);
+    free(bytes); /* it has been copied */
+    TURN_UNTIL(p, p->server.n_read == 100);
+    assert_null(p->client.stream.held);
+}
+
+static void nothing_overtakes_what_was_to_leave_later(void **state)
+{
+    struct pair *p = *state;
+    const size_t total = 3 * 1024 * 1024; /* more than the socket takes */
+    char *bytes = make_words(total);
+
+    connect_pair(p);
+    write_mixed(&p->client.stream, bytes, total);
+    free(bytes);
+    net_stream_read_start(&p->server.stream);
+    TURN_UNTIL(p, p->server.n_read == total);
+}
+
+static void later_output_comes_before_the_end(void **state)
+{
+    struct pair *p = *state;
+    char *bytes = make_words(200);
+    const struct str pieces[] = {str_make(bytes, 100), str_make(bytes + 100, 100)};
+
+    connect_pair(p);
+    net_stream_read_start(&p->server.stream);
+    net_stream_read_start(&p->client.stream);
+    assert_int_equal(net_stream_write_later(&p->client.stream, &pieces[0], 1), 0);
+    net_stream_shutdown(&p->client.stream);
+    TURN_UNTIL(p, p->server.is_eof);
+    assert_int_equal(p->server.n_read, 100);
+    p->server.n_read = 0;
+    assert_int_equal(net_stream_write_later(&p->server.stream, &pieces[0], 1), 0);
+    net_stream_close(&p->server.stream);
+    TURN_UNTIL(p, p->client.is_eof);
+    assert_int_equal(p->client.n_read, 100);
+    free(bytes);
+}
+
 static void what_the_socket_takes_at_once_is_not_announced(void **state)
 {
     struct pair *p = *state;
@@ -362,6 +428,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(more_than_the_socket_takes_arrives_whole_and_in_order),
         TEST(what_the_socket_takes_at_once_is_not_announced),
+        TEST(later_output_leaves_at_the_end_of_the_turn),
+        TEST(nothing_overtakes_what_was_to_leave_later),
+        TEST(later_output_comes_before_the_end),
         TEST(the_end_comes_behind_what_was_queued),
         TEST(a_stream_may_be_closed_in_its_callback),
         TEST(closing_twice_is_closing_once),
