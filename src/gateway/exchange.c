@@ -254,6 +254,10 @@ void exchange_ask_node(struct exchange *ex, bool is_fresh)
                       is_fresh);
     if (r < 0) {
         (void)snprintf(ex->why, sizeof(ex->why), "%s", err_text(r));
+        if (r == -EBUSY) {
+            exchange_failed(ex, CALL_OVERLOAD); /* its connections are full: elsewhere, or later */
+            return;
+        }
         exchange_leave_desk(ex, CALL_CANCELLED); /* our own want, not the node's fault */
         exchange_refuse(ex, REASON_overload, NULL);
         return;
