@@ -6,6 +6,7 @@ static void forget(struct mcp_conn *c)
     struct mcp_listener *listener = c->listener;
 
     list_remove(&c->link);
+    free(c->peer);
     free(c);
     listener->n_conns--;
     metrics_gauge_add(listener->metrics, METRICS_CLIENTS, -1);

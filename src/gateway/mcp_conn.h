@@ -43,7 +43,7 @@ struct mcp_conn {
     struct list requests; /* the door's, in flight */
     struct str key_name;  /* of the key it showed; the gateway's memory */
     bool is_admin;
-    char peer[NET_PEER_MAX]; /* "" until an access line needs it */
+    char *peer; /* NULL until an access line needs it */
 };
 
 /* Takes @fd over. Return: 0, -errno. */

@@ -397,13 +397,22 @@ static int hold_body(struct door_call *q, struct str body)
     return q->conn->wire.session.is_plain ? hold_plain(ex, body) : hold_json(q, body);
 }
 
+/* An idle connection has no room for it, and without memory its lines lack it. */
+static void learn_peer(struct mcp_conn *c)
+{
+    char text[NET_PEER_MAX];
+
+    if (c->peer == NULL)
+        c->peer = str_dup(str_of(net_stream_peer(&c->wire.stream, text)));
+}
+
 static void describe(struct door_call *q)
 {
     struct exchange *ex = q->exchange;
     struct mcp_conn *c = q->conn;
 
-    if (c->peer[0] == '\0' && log_access_is_on())
-        (void)net_stream_peer(&c->wire.stream, c->peer);
+    if (log_access_is_on())
+        learn_peer(c);
     ex->route = api_route_get(q->service->route);
     ex->family = API_OLLAMA;
     ex->tl.route = ex->route;
