@@ -3,6 +3,7 @@
 
 #include "admin/views.h"
 #include "api/error_body.h"
+#include "gateway/door.h"
 #include "gateway/gateway.h"
 
 struct admin_conn {
@@ -65,7 +66,6 @@ static int refuse(struct http_conn *c, enum reason reason)
 static enum reason admit(struct http_conn *c, const struct h1_head *head, const struct page *page)
 {
     const struct gateway *g = gateway_of(c);
-    struct str bearer = h1_field_get(head, STR("authorization"));
     const struct key *key;
 
     if (h1_field_get(head, STR("origin")).s != NULL)
@@ -74,9 +74,7 @@ static enum reason admit(struct http_conn *c, const struct h1_head *head, const 
         return REASON_forbidden;
     if (!page->needs_admin || g->keys.n_keys == 0)
         return REASON_none;
-    key = str_eq_nocase(str_head(bearer, 7), STR("bearer "))
-              ? keys_find(&g->keys, str_trim(str_from(bearer, 7)))
-              : keys_find(&g->keys, h1_field_get(head, STR("x-api-key")));
+    key = keys_find(&g->keys, door_shown_secret(head));
     if (key == NULL)
         return REASON_unauthorized;
     return (key->scopes & KEY_ADMIN) != 0 ? REASON_none : REASON_forbidden;

@@ -110,8 +110,7 @@ static const struct sink_ops door_sink_ops = {
  * Who comes, and what for
  */
 
-/* The secret a client shows: a bearer token or x-api-key. */
-static struct str shown_secret(const struct h1_head *head)
+struct str door_shown_secret(const struct h1_head *head)
 {
     struct str field = h1_field_get(head, STR("authorization"));
 
@@ -130,7 +129,7 @@ static enum reason authenticate(struct door_conn *d, const struct h1_head *head,
         d->is_admin = d->http.server->is_loopback && !has_origin;
         return REASON_none;
     }
-    key = keys_find(&g->keys, shown_secret(head));
+    key = keys_find(&g->keys, door_shown_secret(head));
     if (key == NULL)
         return REASON_unauthorized;
     d->exchange->tl.key = key->name;

@@ -13,3 +13,6 @@
 
 /* Connections of an HTTP listener of a worker; the server is one of worker->servers. */
 extern const struct http_conn_ops door_ops;
+
+/* The secret a client shows, a bearer token or x-api-key: points into head; empty for none. */
+struct str door_shown_secret(const struct h1_head *head);
