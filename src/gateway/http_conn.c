@@ -206,7 +206,6 @@ void http_conn_head(struct http_conn *c, const struct http_answer *answer)
     struct http_out *out = claim(c, 3, is_long ? own : own + answer->fields.len);
     size_t begin = out->text.len;
 
-    c->has_answer = true;
     c->is_continue_due = false;
     if (c->server->is_draining || c->state == HTTP_CONN_BODY)
         c->wants_close = true; /* with unread body bytes before it, nothing behind can be read */
@@ -242,7 +241,6 @@ static void next_request(struct http_conn *c)
     c->state = HTTP_CONN_HEAD;
     c->scan = (struct h1_scan){0};
     c->head_begun = 0;
-    c->has_answer = false;
     c->is_answered = false;
     if (c->server->is_draining) {
         linger(c);

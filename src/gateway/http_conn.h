@@ -119,7 +119,6 @@ struct http_conn {
     bool is_head_request;
     bool wants_close;     /* the connection ends with this answer */
     bool is_continue_due; /* 100 Continue is expected */
-    bool has_answer;      /* a head of an answer went out */
     /* the answer is whole; what the client has not taken yet comes before the next request */
     bool is_answered;
     bool is_chunked; /* framing of the answer in hand */

@@ -42,8 +42,7 @@ struct mcp_conn {
     struct list link;
     struct list requests; /* the door's, in flight */
     struct str key_name;  /* of the key it showed; the gateway's memory */
-    bool is_admin;
-    char *peer; /* NULL until an access line needs it */
+    char *peer;           /* NULL until an access line needs it */
 };
 
 /* Takes @fd over. Return: 0, -errno. */

@@ -557,7 +557,6 @@ static int on_hello(struct mcp_session *s, const struct mcp_hello *hello)
     if (key == NULL)
         return MCP_UNAUTHENTICATED;
     c->key_name = key->name;
-    c->is_admin = (key->scopes & KEY_ADMIN) != 0;
     return 0;
 }
 
