@@ -195,7 +195,7 @@ static unsigned bare_kind(struct str text)
 static int read_text(struct proto *p, const struct form_slot *slot, struct str json, void *at)
 {
     unsigned bare = slot->form->bare;
-    struct str text;
+    struct str text = {0};
     int r;
 
     if (json.s[0] != '"') {

@@ -44,5 +44,5 @@ static inline char *exact_copy(struct str text)
 static inline void assert_str(struct str got, const char *wanted)
 {
     if (!str_eq(got, str_of(wanted)))
-        fail_msg("got \"" STR_FMT "\", wanted \"%s\"", STR_ARG(got), wanted);
+        fail_msg("got \"" STR_FMT "\", wanted \"%s\"", STR_ARG(got), wanted != NULL ? wanted : "");
 }
