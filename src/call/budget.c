@@ -50,13 +50,3 @@ bool budget_take(struct budget *b, nsec_t now)
     b->retries[slot]++;
     return true;
 }
-
-bool budget_take_death(struct budget *b, uint64_t *paid, uint64_t death, nsec_t now)
-{
-    if (death <= *paid)
-        return true;
-    if (!budget_take(b, now))
-        return false;
-    *paid = death;
-    return true;
-}

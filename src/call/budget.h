@@ -6,8 +6,7 @@
  *
  * Retries may be a share of requests, and always a few: over a sliding 10 s, retries <=
  * max(min_retries, share x requests). So an outage is not multiplied by its own retries (Google SRE
- * book, chapter 21). All failures that one death of a node causes cost one token together:
- * budget_take_death(). Pure; not thread-safe (the desk's lock). Never allocates.
+ * book, chapter 21). Pure; not thread-safe (the desk's lock). Never allocates.
  */
 
 #include <stdbool.h>
@@ -32,13 +31,3 @@ void budget_request(struct budget *b, nsec_t now);
 
 /* Whether a retry may be made; counts it when it may. */
 bool budget_take(struct budget *b, nsec_t now);
-
-/**
- * budget_take_death() - whether a retry may be made after a node died
- * @paid:   per node, 0 at its start: the newest death that was paid for
- * @death:  the node's death count when the attempt failed, from 1
- *
- * The first retry of a death pays as budget_take() does; those after it, of the exchanges that died
- * with it, are free.
- */
-bool budget_take_death(struct budget *b, uint64_t *paid, uint64_t death, nsec_t now);

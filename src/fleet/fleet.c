@@ -146,18 +146,10 @@ static bool is_lost_connection(enum call_outcome what)
     return what == CALL_CONNECT_FAILED || what == CALL_RESET || what == CALL_BROKEN_ANSWER;
 }
 
-/*
- * Whether the attempt had begun before *at, the last event of this kind; else it is an event of its
- * own.
- */
-static bool is_same_event(nsec_t *at, const struct fleet_outcome *outcome)
+/* Whether the attempt had begun before @at, the last event of this kind. */
+static bool is_same_event(nsec_t at, const struct fleet_outcome *outcome)
 {
-    if (!is_lost_connection(outcome->what))
-        return false;
-    if (outcome->granted_at <= *at)
-        return true;
-    *at = outcome->now;
-    return false;
+    return is_lost_connection(outcome->what) && outcome->granted_at <= at;
 }
 
 enum fleet_news fleet_leave(struct fleet *f, uint16_t index, const struct fleet_outcome *outcome)
@@ -179,8 +171,10 @@ enum fleet_news fleet_leave(struct fleet *f, uint16_t index, const struct fleet_
         models_fini(&node->resident);
         return FLEET_NODE_DOWN;
     case CALL_BLAME_FAILURE:
-        if (is_same_event(&node->lost_at, outcome))
+        if (is_same_event(node->lost_at, outcome))
             return FLEET_NO_NEWS;
+        if (is_lost_connection(outcome->what))
+            node->lost_at = outcome->now;
         return blame_failure(f, node, outcome->why, outcome->now);
     case CALL_BLAME_NONE:
     case CALL_BLAME_OVERLOAD:
@@ -190,9 +184,18 @@ enum fleet_news fleet_leave(struct fleet *f, uint16_t index, const struct fleet_
     return FLEET_NO_NEWS;
 }
 
-bool fleet_charge(struct fleet *f, uint16_t index, const struct fleet_outcome *outcome)
+bool fleet_charge(struct fleet *f, uint16_t index, const struct fleet_outcome *outcome,
+                  struct budget *budget)
 {
-    return !is_same_event(&f->nodes[index].charged_at, outcome);
+    struct fleet_node *node = &f->nodes[index];
+
+    if (is_same_event(node->charged_at, outcome))
+        return true;
+    if (!budget_take(budget, outcome->now))
+        return false;
+    if (is_lost_connection(outcome->what))
+        node->charged_at = outcome->now;
+    return true;
 }
 
 static void swap_models(struct models *a, struct models *b)
@@ -246,14 +249,6 @@ size_t fleet_n_up(const struct fleet *f)
     for (size_t i = 0; i < f->n_nodes; i++)
         n += f->nodes[i].state == NODE_UP;
     return n;
-}
-
-bool fleet_knows_model(const struct fleet *f, struct str key, uint64_t hash)
-{
-    for (size_t i = 0; i < f->n_nodes; i++)
-        if (models_has(&f->nodes[i].models, key, hash))
-            return true;
-    return false;
 }
 
 const char *fleet_lowest_version(const struct fleet *f)

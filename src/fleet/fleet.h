@@ -13,6 +13,7 @@
 
 #include "base/addr.h"
 #include "base/rng.h"
+#include "call/budget.h"
 #include "call/retry.h"
 #include "fleet/ejection.h"
 #include "fleet/models.h"
@@ -126,10 +127,11 @@ struct fleet_outcome {
 enum fleet_news fleet_leave(struct fleet *f, uint16_t index, const struct fleet_outcome *outcome);
 
 /*
- * Whether the failure is a new event for the retry budget, or another connection cut by a death
- * that has been paid for.
+ * Whether a retry may be made after this failure: @budget pays for it, unless it has paid for the
+ * death of the node that cut this connection too.
  */
-bool fleet_charge(struct fleet *f, uint16_t index, const struct fleet_outcome *outcome);
+bool fleet_charge(struct fleet *f, uint16_t index, const struct fleet_outcome *outcome,
+                  struct budget *budget);
 
 /*
  * Takes what @report holds; the sets that it replaces are left in @report for the caller to free.
@@ -141,9 +143,6 @@ enum fleet_news fleet_apply(struct fleet *f, uint16_t index, struct fleet_report
 void fleet_mark_resident(struct fleet *f, uint16_t index, struct str key, uint64_t hash);
 
 size_t fleet_n_up(const struct fleet *f);
-
-/* Whether any node has it. */
-bool fleet_knows_model(const struct fleet *f, struct str key, uint64_t hash);
 
 /*
  * The lowest version among the nodes that are up: what every client may count on. "" when none is

@@ -103,7 +103,7 @@ bool desk_may_retry(struct desk *d, const struct grant *grant, enum call_outcome
     bool may;
 
     lock(d);
-    may = !fleet_charge(&d->fleet, grant->node, &how) || budget_take(&d->budget, how.now);
+    may = fleet_charge(&d->fleet, grant->node, &how, &d->budget);
     unlock(d);
     return may;
 }

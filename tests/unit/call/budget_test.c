@@ -159,22 +159,6 @@ static void no_ten_seconds_of_an_outage_exceed_the_share_by_much(void **state)
     }
 }
 
-static void one_death_of_a_node_costs_one_token(void **state)
-{
-    uint64_t paid = 0;
-    struct budget b;
-
-    (void)state;
-    budget_init(&b, 0.0, 2, START);
-    for (int i = 0; i < 500; i++)
-        assert_true(budget_take_death(&b, &paid, 1, START));
-    assert_true(budget_take_death(&b, &paid, 2, START));
-    assert_true(budget_take_death(&b, &paid, 1, START));
-    assert_false(budget_take(&b, START));
-    assert_false(budget_take_death(&b, &paid, 3, START));
-    assert_int_equal(paid, 2);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,7 +170,6 @@ int main(void)
         cmocka_unit_test(a_clock_that_steps_back_gives_nothing_twice),
         cmocka_unit_test(an_outage_is_not_multiplied_by_its_retries),
         cmocka_unit_test(no_ten_seconds_of_an_outage_exceed_the_share_by_much),
-        cmocka_unit_test(one_death_of_a_node_costs_one_token),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

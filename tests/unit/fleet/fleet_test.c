@@ -132,8 +132,6 @@ static void a_model_that_nobody_has_is_told_from_one_that_is_down(void **state)
     assert_int_equal(fleet_pick(f, &y, START, &index), FLEET_NO_MODEL);
     assert_int_equal(go_down(f, 0, START), FLEET_NODE_DOWN);
     assert_int_equal(fleet_pick(f, &x, START, &index), FLEET_NO_NODE);
-    assert_true(fleet_knows_model(f, X, hash_of(f, X)));
-    assert_false(fleet_knows_model(f, Y, hash_of(f, Y)));
 }
 
 static void only_a_node_with_the_model_is_picked(void **state)
@@ -275,6 +273,7 @@ static void connections_cut_by_one_death_count_once(void **state)
 static void one_death_is_charged_once(void **state)
 {
     struct fleet *f = *state;
+    struct budget b;
     const struct fleet_outcome cut = {
         .what = CALL_RESET, .granted_at = START, .now = START + S, .why = ""};
     const struct fleet_outcome next = {
@@ -282,12 +281,26 @@ static void one_death_is_charged_once(void **state)
     const struct fleet_outcome bad = {
         .what = CALL_STATUS_500, .granted_at = START, .now = START + S, .why = ""};
 
-    assert_true(fleet_charge(f, 0, &cut));
-    assert_false(fleet_charge(f, 0, &cut));
-    assert_true(fleet_charge(f, 1, &cut));
-    assert_true(fleet_charge(f, 0, &next));
-    assert_true(fleet_charge(f, 0, &bad));
-    assert_true(fleet_charge(f, 0, &bad));
+    budget_init(&b, 0.0, 4, START);
+    for (int i = 0; i < 500; i++)
+        assert_true(fleet_charge(f, 0, &cut, &b));
+    assert_true(fleet_charge(f, 1, &cut, &b));
+    assert_true(fleet_charge(f, 0, &bad, &b));
+    assert_true(fleet_charge(f, 0, &next, &b));
+    assert_true(fleet_charge(f, 0, &next, &b));
+    assert_false(fleet_charge(f, 0, &bad, &b));
+}
+
+static void a_death_that_nobody_could_pay_for_is_free_for_nobody(void **state)
+{
+    struct fleet *f = *state;
+    const struct fleet_outcome cut = {
+        .what = CALL_RESET, .granted_at = START, .now = START + S, .why = ""};
+    struct budget b;
+
+    budget_init(&b, 0.0, 0, START);
+    for (int i = 0; i < 5; i++)
+        assert_false(fleet_charge(f, 0, &cut, &b));
 }
 
 static void a_refused_connection_takes_a_node_down_until_a_probe_succeeds(void **state)
@@ -417,6 +430,7 @@ int main(void)
         TEST(only_failures_of_the_node_eject),
         TEST(connections_cut_by_one_death_count_once),
         TEST(one_death_is_charged_once),
+        TEST(a_death_that_nobody_could_pay_for_is_free_for_nobody),
         TEST(a_refused_connection_takes_a_node_down_until_a_probe_succeeds),
         TEST(an_old_refusal_does_not_take_down_a_node_that_came_back),
         TEST(news_are_told_once),
