@@ -23,7 +23,8 @@
  *     <chasqui/client.h>   client and channel: connections, retries; calls and streams,
  *                          asynchronous and blocking
  *     <chasqui/context.h>  deadlines, cancellation, trace and metadata that calls inherit
- *     <chasqui/ollama.h>   typed calls: generate, chat, embed, tags, ps, show, version
+ *     <chasqui/ollama.h>   typed calls: generate, chat, embed, tags, ps, show, version; blocking
+ *                          and asynchronous
  *
  * Rules for all of it. Functions return CHASQUI_OK or what went wrong (enum chasqui_code). Strings
  * and byte ranges that are passed in are copied before the function returns, unless it says

@@ -5,13 +5,15 @@
 /*
  * Typed calls of the Ollama API
  *
- * The same over mcp:// and http://, to a gateway or to an Ollama itself. They block, so not from
- * callbacks and not with CHASQUI_OWN_LOOP (CHASQUI_FAILED_PRECONDITION); asynchronously the same
- * services are "ollama.generate" and so on, with JSON bodies, by chasqui_start().
+ * The same over mcp:// and http://, to a gateway or to an Ollama itself. Each exists twice:
  *
- * Every answer is a struct of yours that is always filled, also on failure, and freed by its
- * function. Texts in it end in a NUL byte that does not count. Strings in requests are UTF-8; NULL
- * leaves the field out. Where a text is JSON it is copied into the body as it is.
+ *     chasqui_chat()        blocks: not from callbacks and not with CHASQUI_OWN_LOOP
+ *                           (CHASQUI_FAILED_PRECONDITION). Its answer is a struct of yours that is
+ *                           always filled, also on failure, and freed by its function
+ *     chasqui_start_chat()  begins it; the answer comes to a callback, and is not yours to free
+ *
+ * Texts in answers end in a NUL byte that does not count. Strings in requests are UTF-8; NULL leaves
+ * the field out. Where a text is JSON it is copied into the body as it is.
  */
 
 #include <chasqui/client.h>
@@ -20,8 +22,8 @@
 extern "C" {
 #endif
 
-/* A piece of the answer's text, as it comes. Runs on the thread that called, which waits for the
- * next; valid during the call. */
+/* A piece of an answer, as it comes; valid during the call. Runs on the thread that called, which
+ * waits for the next; of a call that was started, where completions run. */
 typedef void chasqui_text_fn(void *user, chasqui_bytes text);
 
 typedef struct chasqui_generate_request {
@@ -38,8 +40,10 @@ typedef struct chasqui_generate_request {
     chasqui_context *context; /* or NULL */
     const char *class_name;   /* NULL: the context's, else "answer" */
     const char *session;      /* see chasqui_request */
-    chasqui_text_fn *on_text; /* NULL: the answer comes in one piece */
-    void *user;               /* of on_text */
+    chasqui_text_fn *on_text; /* all three NULL: the answer comes in one piece */
+    void *user;               /* of these */
+    chasqui_text_fn *on_thinking;
+    chasqui_text_fn *on_tool_calls; /* JSON, calls with commas between them */
 } chasqui_generate_request;
 
 typedef struct chasqui_message {
@@ -67,6 +71,8 @@ typedef struct chasqui_chat_request {
     const char *session;
     chasqui_text_fn *on_text;
     void *user;
+    chasqui_text_fn *on_thinking;
+    chasqui_text_fn *on_tool_calls;
 } chasqui_chat_request;
 
 /* Of generate and chat. On failure what had come stands in it. */
@@ -161,6 +167,41 @@ CHASQUI_API int chasqui_show(chasqui_client *client, chasqui_context *context, c
 /* The version of the other side: reply->body is text, "0.11.4". Return: as above. */
 CHASQUI_API int chasqui_version(chasqui_client *client, chasqui_context *context,
                                 chasqui_reply *reply);
+
+/*
+ * The same without blocking
+ *
+ * From any thread, also from callbacks, and with CHASQUI_OWN_LOOP. On CHASQUI_OK @on_done runs
+ * exactly once, where all completions run and never on this stack: see chasqui_start(), also for
+ * @ret_call and for what else is returned. CHASQUI_INVALID_ARGUMENT: the request is wrong. What
+ * @on_done gets is valid during the call and not yours to free; NULL: nobody is told.
+ *
+ * @user is @on_done's; that of a request belongs to its pieces, which all come before @on_done.
+ */
+
+typedef void chasqui_answer_fn(void *user, const chasqui_answer *answer);
+typedef void chasqui_embeddings_fn(void *user, const chasqui_embeddings *embeddings);
+typedef void chasqui_models_fn(void *user, const chasqui_models *models);
+
+CHASQUI_API int chasqui_start_generate(chasqui_client *client,
+                                       const chasqui_generate_request *request,
+                                       chasqui_answer_fn *on_done, void *user,
+                                       chasqui_call **ret_call);
+CHASQUI_API int chasqui_start_chat(chasqui_client *client, const chasqui_chat_request *request,
+                                   chasqui_answer_fn *on_done, void *user, chasqui_call **ret_call);
+CHASQUI_API int chasqui_start_embed(chasqui_client *client, const chasqui_embed_request *request,
+                                    chasqui_embeddings_fn *on_done, void *user,
+                                    chasqui_call **ret_call);
+CHASQUI_API int chasqui_start_tags(chasqui_client *client, chasqui_context *context,
+                                   chasqui_models_fn *on_done, void *user, chasqui_call **ret_call);
+CHASQUI_API int chasqui_start_ps(chasqui_client *client, chasqui_context *context,
+                                 chasqui_models_fn *on_done, void *user, chasqui_call **ret_call);
+CHASQUI_API int chasqui_start_show(chasqui_client *client, chasqui_context *context,
+                                   const char *model, chasqui_done_fn *on_done, void *user,
+                                   chasqui_call **ret_call);
+CHASQUI_API int chasqui_start_version(chasqui_client *client, chasqui_context *context,
+                                      chasqui_done_fn *on_done, void *user,
+                                      chasqui_call **ret_call);
 
 #ifdef __cplusplus
 }

@@ -169,7 +169,8 @@ int client_body_generate(struct buf *out, const chasqui_generate_request *q)
     put_think(&d, q->think);
     put_text(&d, "keep_alive", q->keep_alive);
     put_json(&d, "options", q->options, JSON_OBJECT_BEGIN);
-    put_flag(&d, "stream", q->on_text != NULL);
+    put_flag(&d, "stream",
+             q->on_text != NULL || q->on_thinking != NULL || q->on_tool_calls != NULL);
     return end(&d, q->extra);
 }
 
@@ -188,7 +189,8 @@ int client_body_chat(struct buf *out, const chasqui_chat_request *q)
     put_think(&d, q->think);
     put_text(&d, "keep_alive", q->keep_alive);
     put_json(&d, "options", q->options, JSON_OBJECT_BEGIN);
-    put_flag(&d, "stream", q->on_text != NULL);
+    put_flag(&d, "stream",
+             q->on_text != NULL || q->on_thinking != NULL || q->on_tool_calls != NULL);
     return end(&d, q->extra);
 }
 

@@ -2,12 +2,11 @@
 /*
  * Calls of libchasqui as tests/e2e/client.test.mjs wants them; results are lines of JSON
  *
- *     calls typed URL MODEL EMBED-MODEL   every typed call
  *     calls deadline URL MODEL MS         an endless answer under a context of so many milliseconds
  *     calls cancel URL MODEL MS           the same, cancelled by another thread after so many
  *     calls many URL MODEL N              so many endless answers at once, until each has ended
  *
- * KEY in the environment is the key; JSON set: bodies travel as JSON.
+ * Typed calls are typed.c's.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -26,111 +25,10 @@ static double now_ms(void)
     return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
 }
 
-/*
- * typed
- */
-
 static void on_text(void *user, chasqui_bytes text)
 {
     (void)text;
     ++*(int *)user;
-}
-
-static void print_answer(const char *name, const chasqui_answer *answer, int n_pieces)
-{
-    printf("{\"call\":\"%s\",\"code\":\"%s\",\"len\":%zu,\"tokens\":%" PRIu64
-           ",\"reason\":\"%s\",\"pieces\":%d}\n",
-           name, chasqui_code_name(answer->error.code), answer->text.len, answer->answer_tokens,
-           answer->done_reason.len > 0 ? (const char *)answer->done_reason.data : "", n_pieces);
-}
-
-static void generate(chasqui_client *client, const char *model, int is_stream)
-{
-    int n_pieces = 0;
-    chasqui_generate_request q = {.size = sizeof(q),
-                                  .model = model,
-                                  .prompt = "a \"quoted\" prompt",
-                                  .options = "{\"num_predict\":20,\"seed\":1}",
-                                  .on_text = is_stream ? on_text : NULL,
-                                  .user = &n_pieces};
-    chasqui_answer answer;
-
-    (void)chasqui_generate(client, &q, &answer);
-    print_answer(is_stream ? "generate stream" : "generate", &answer, n_pieces);
-    chasqui_answer_free(&answer);
-}
-
-static void chat(chasqui_client *client, const char *model, int is_stream)
-{
-    int n_pieces = 0;
-    const chasqui_message message = {.role = "user", .content = "hello"};
-    chasqui_chat_request q = {.size = sizeof(q),
-                              .model = model,
-                              .messages = &message,
-                              .n_messages = 1,
-                              .options = "{\"num_predict\":20,\"seed\":1}",
-                              .on_text = is_stream ? on_text : NULL,
-                              .user = &n_pieces};
-    chasqui_answer answer;
-
-    (void)chasqui_chat(client, &q, &answer);
-    print_answer(is_stream ? "chat stream" : "chat", &answer, n_pieces);
-    chasqui_answer_free(&answer);
-}
-
-static void embed(chasqui_client *client, const char *model)
-{
-    const char *const inputs[] = {"one", "two"};
-    chasqui_embed_request q = {.size = sizeof(q), .model = model, .inputs = inputs, .n_inputs = 2};
-    chasqui_embeddings e;
-
-    (void)chasqui_embed(client, &q, &e);
-    printf("{\"call\":\"embed\",\"code\":\"%s\",\"n\":%zu,\"dimension\":%zu,\"first\":%.6f}\n",
-           chasqui_code_name(e.error.code), e.n, e.dimension, e.n > 0 ? (double)e.values[0] : 0.0);
-    chasqui_embeddings_free(&e);
-}
-
-static void print_models(const char *name, chasqui_models *models)
-{
-    printf("{\"call\":\"%s\",\"code\":\"%s\",\"n\":%zu,\"first\":\"%s\"}\n", name,
-           chasqui_code_name(models->error.code), models->n,
-           models->n > 0 ? models->models[0].name : "");
-    chasqui_models_free(models);
-}
-
-static void print_reply(const char *name, chasqui_reply *reply, int has_text)
-{
-    printf("{\"call\":\"%s\",\"code\":\"%s\",\"text\":\"%s\"}\n", name,
-           chasqui_code_name(reply->error.code),
-           reply->error.code != CHASQUI_OK ? reply->error.text
-           : has_text                      ? (const char *)reply->body.data
-                                           : "");
-    chasqui_reply_free(reply);
-}
-
-static int typed(chasqui_client *client, const char *model, const char *embed_model)
-{
-    chasqui_models models;
-    chasqui_reply reply;
-
-    generate(client, model, 0);
-    generate(client, model, 1);
-    chat(client, model, 0);
-    chat(client, model, 1);
-    generate(client, "nowhere", 0);
-    generate(client, "nowhere", 1);
-    embed(client, embed_model);
-    (void)chasqui_tags(client, NULL, &models);
-    print_models("tags", &models);
-    (void)chasqui_ps(client, NULL, &models);
-    print_models("ps", &models);
-    (void)chasqui_show(client, NULL, model, &reply);
-    print_reply("show", &reply, 0);
-    (void)chasqui_version(client, NULL, &reply);
-    print_reply("version", &reply, 1);
-    (void)chasqui_do_request(client, "/api/version", chasqui_text(""), &reply);
-    print_reply("do_request", &reply, 0);
-    return 0;
 }
 
 /*
@@ -277,11 +175,7 @@ static int many(chasqui_client **client, const char *model, unsigned n)
 
 int main(int argc, char **argv)
 {
-    const chasqui_options options = {.size = sizeof(options),
-                                     .acquire_timeout_ms = 30000,
-                                     .key = getenv("KEY"),
-                                     .codec = getenv("JSON") != NULL ? CHASQUI_CODEC_JSON
-                                                                     : CHASQUI_CODEC_PROTOBUF};
+    const chasqui_options options = {.size = sizeof(options), .acquire_timeout_ms = 30000};
     chasqui_client *client;
     chasqui_error error;
     int result = 2;
@@ -294,9 +188,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", error.text);
         return 1;
     }
-    if (strcmp(argv[1], "typed") == 0)
-        result = typed(client, argv[3], argv[4]);
-    else if (strcmp(argv[1], "deadline") == 0)
+    if (strcmp(argv[1], "deadline") == 0)
         result = endless(client, argv[3], number, 0);
     else if (strcmp(argv[1], "cancel") == 0)
         result = endless(client, argv[3], number, 1);

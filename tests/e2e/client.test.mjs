@@ -94,11 +94,12 @@ test('example chat: the same words over either scheme', async (t) => {
     assert.equal(said[2], said[0]);
 });
 
-test('every typed call answers the same over either scheme and in either codec', async (t) => {
+test('every typed call answers the same, blocking and started, over either scheme and in either codec', async (t) => {
     const all = [];
     for (const [, url] of schemes())
-        all.push(results(await run(t, 'tests/client/client-calls', 'typed', url, SIM_MODEL, SIM_EMBED_MODEL)));
-    all.push(results(await runWith(t, { JSON: '1' }, 'tests/client/client-calls', 'typed', mcp(gateway), SIM_MODEL, SIM_EMBED_MODEL)));
+        for (const way of ['blocking', 'started'])
+            all.push(results(await run(t, 'tests/client/client-typed', way, url, SIM_MODEL, SIM_EMBED_MODEL)));
+    all.push(results(await runWith(t, { JSON: '1' }, 'tests/client/client-typed', 'blocking', mcp(gateway), SIM_MODEL, SIM_EMBED_MODEL)));
     const [first] = all;
     const bad = first.filter((call) => call.code !== 'OK');
     assert.deepEqual(bad.map((call) => call.code), ['NOT_FOUND', 'NOT_FOUND'], JSON.stringify(first));
@@ -114,7 +115,7 @@ test('a key that the gateway asks for is shown over either scheme', async (t) =>
     const guarded = await Gateway.start(t, { nodes: [sim], keysFile, adminKey: 's3cret-of-the-boss' });
     for (const url of [mcp(guarded), guarded.url]) {
         for (const [key, code] of [['s3cret-of-the-app', 'OK'], ['wrong', 'UNAUTHENTICATED'], [undefined, 'UNAUTHENTICATED']]) {
-            const proc = await runWith(t, { KEY: key }, 'tests/client/client-calls', 'typed', url, SIM_MODEL, SIM_EMBED_MODEL);
+            const proc = await runWith(t, { KEY: key }, 'tests/client/client-typed', 'blocking', url, SIM_MODEL, SIM_EMBED_MODEL);
             assert.equal(results(proc).find((call) => call.call === 'tags').code, code, `${url} with ${key}`);
         }
     }

@@ -54,7 +54,8 @@ void *__wrap_realloc(void *p, size_t n)
     return n > 0 && fails() ? NULL : __real_realloc(p, n);
 }
 
-#define N_CALLS 4
+#define N_CALLS   6
+#define N_UNTYPED 4 /* those before are as they are sent */
 
 struct run {
     chasqui_client *client;
@@ -74,21 +75,51 @@ static void on_record(void *user, chasqui_bytes record)
     ((struct one *)user)->run->n_records++;
 }
 
-static void on_done(void *user, const chasqui_reply *reply)
+static void count(const struct one *one)
 {
-    const struct one *one = user;
-
-    (void)reply;
     one->run->n_done[one->i]++;
 }
 
-static void start_all(struct run *run, struct one ones[N_CALLS], chasqui_context *context)
+static void on_done(void *user, const chasqui_reply *reply)
+{
+    (void)reply;
+    count(user);
+}
+
+static void on_answer(void *user, const chasqui_answer *answer)
+{
+    (void)answer;
+    count(user);
+}
+
+static void on_models(void *user, const chasqui_models *models)
+{
+    (void)models;
+    count(user);
+}
+
+static void on_text(void *user, chasqui_bytes text)
+{
+    (void)user;
+    (void)text;
+}
+
+static int start_typed(const struct run *run, struct one *one, chasqui_context *context)
+{
+    const chasqui_generate_request request = {
+        .size = sizeof(request), .model = "m", .context = context, .on_text = on_text};
+
+    return one->i == N_UNTYPED ? chasqui_start_generate(run->client, &request, on_answer, one, NULL)
+                               : chasqui_start_tags(run->client, context, on_models, one, NULL);
+}
+
+static void start_untyped(struct run *run, struct one ones[N_CALLS], chasqui_context *context)
 {
     static char payload[40000];
-    const char *const services[N_CALLS] = {"echo", "stream", "echo", "fail"};
+    const char *const services[N_UNTYPED] = {"echo", "stream", "echo", "fail"};
     chasqui_handler handler = {.size = sizeof(handler), .on_record = on_record, .on_done = on_done};
 
-    for (int i = 0; i < N_CALLS; i++) {
+    for (int i = 0; i < N_UNTYPED; i++) {
         chasqui_request request = ask(services[i], i == 1 ? "20" : "14 1");
 
         if (i == 2)
@@ -101,6 +132,16 @@ static void start_all(struct run *run, struct one ones[N_CALLS], chasqui_context
             run->n_started++;
         else
             run->n_done[i]++; /* nothing more may come */
+    }
+}
+
+static void start_all(struct run *run, struct one ones[N_CALLS], chasqui_context *context)
+{
+    start_untyped(run, ones, context);
+    for (int i = N_UNTYPED; i < N_CALLS; i++) {
+        ones[i] = (struct one){run, i};
+        if (start_typed(run, &ones[i], context) != CHASQUI_OK)
+            run->n_done[i]++;
     }
 }
 
@@ -118,6 +159,7 @@ static bool run_once(const char *url, unsigned long first, unsigned long n)
 {
     const chasqui_options options = {.size = sizeof(options),
                                      .flags = CHASQUI_OWN_LOOP,
+                                     .codec = CHASQUI_CODEC_JSON,
                                      .retry_base_ms = 1,
                                      .retry_max_ms = 1,
                                      .acquire_timeout_ms = 100};
@@ -139,6 +181,8 @@ static bool run_once(const char *url, unsigned long first, unsigned long n)
     context = chasqui_context_new(NULL);
     if (context != NULL)
         (void)chasqui_context_set_metadata(context, "k", "v");
+    if (context != NULL)
+        chasqui_context_set_timeout(context, 400);
     start_all(&run, ones, context);
     chasqui_context_unref(context);
     while (sum_done(&run) < N_CALLS) {

@@ -17,7 +17,8 @@
  *     drain     GOAWAY, and then the answer
  *     deadline  the milliseconds that the caller gave
  *     class     metadata "class"; "meta" the pair "k"; "trace" the 25 bytes; "session"
- *     ollama.*  {"service":"..."}
+ *     ollama.chat, .generate   thinking, a tool call and text in pieces; of model "bad": what is no JSON
+ *     ollama.version, .tags    as Ollama; all others: "garbled"
  */
 
 #include <pthread.h>
@@ -188,6 +189,37 @@ static void server_tell(struct mcp_call *call, const struct mcp_message *q)
         server_fail(call, MCP_UNIMPLEMENTED, MCP_NOT_PROCESSED, "no such service");
 }
 
+static const char *const server_chat[] = {
+    "{\"message\":{\"thinking\":\"hm\"}}",
+    "{\"message\":{\"content\":\"Hel\"}}",
+    "{\"message\":{\"content\":\"lo\",\"tool_calls\":[{\"a\":1}]}}",
+    "{\"message\":{\"tool_calls\":[{\"b\":2}]}}",
+};
+
+/* Services of Ollama, in JSON. A bad model's first record is none, and then it hangs. */
+static void server_ollama(struct server *server, struct mcp_call *call, const struct mcp_message *q)
+{
+    struct str method = q->ext->method;
+    bool is_chat = str_eq(method, STR("ollama.chat")) || str_eq(method, STR("ollama.generate"));
+
+    if (is_chat && str_search(q->body, STR("\"bad\"")) < q->body.len) {
+        (void)!mcp_call_chunk(call, NULL, STR("garbled"));
+        server_job(server, call, 0, -1);
+        wire_wake(wire_of(call->session));
+    } else if (is_chat) {
+        for (size_t i = 0; i < sizeof(server_chat) / sizeof(server_chat[0]); i++)
+            (void)!mcp_call_chunk(call, NULL, str_of(server_chat[i]));
+        server_respond(call, STR("{\"message\":{\"content\":\"!\"},\"done\":true,"
+                                 "\"done_reason\":\"stop\",\"eval_count\":3}"));
+    } else if (str_eq(method, STR("ollama.version"))) {
+        server_respond(call, STR("{\"version\":\"1.2\"}"));
+    } else if (str_eq(method, STR("ollama.tags"))) {
+        server_respond(call, STR("{\"models\":[{\"name\":\"m\"}]}"));
+    } else {
+        server_respond(call, STR("garbled"));
+    }
+}
+
 /* Without a word. */
 static void server_drop(struct server *server, struct mcp_session *s)
 {
@@ -208,6 +240,8 @@ static void server_on_request(struct mcp_session *s, struct mcp_call *call,
     (void)!str_to_u64(q->body, &number);
     if (str_eq(method, STR("echo")))
         server_respond(call, q->body);
+    else if (str_starts(method, STR("ollama.")))
+        server_ollama(server, call, q);
     else if (str_eq(method, STR("delay")))
         server_job(server, call, 0, (long)number);
     else if (str_eq(method, STR("hang")))
