@@ -26,7 +26,9 @@ enum take {
     TAKE_DONE,
     TAKE_ERROR,
     TAKE_TYPE,
-    TAKE_TEXT,
+    TAKE_CONTENT,
+    TAKE_THINKING,
+    TAKE_MORE,
     TAKE_COUNTER,
 };
 
@@ -55,11 +57,13 @@ static const struct field fields[] = {
     {IN_TOP, NAME("done"), TAKE_DONE, IN_NOTHING, 0},
     {IN_TOP, NAME("error"), TAKE_ERROR, IN_NOTHING, 0},
     {IN_TOP, NAME("type"), TAKE_TYPE, IN_NOTHING, 0},
-    {IN_TOP, NAME("response"), TAKE_TEXT, IN_RESPONSE, 0},
-    {IN_TOP, NAME("thinking"), TAKE_TEXT, IN_NOTHING, 0},
+    {IN_TOP, NAME("response"), TAKE_CONTENT, IN_RESPONSE, 0},
+    {IN_TOP, NAME("thinking"), TAKE_THINKING, IN_NOTHING, 0},
     {IN_TOP, NAME("message"), TAKE_NOTHING, IN_MESSAGE, 0},
+    {IN_TOP, NAME("logprobs"), TAKE_MORE, IN_NOTHING, 0},
+    {IN_TOP, NAME("tool_calls"), TAKE_MORE, IN_NOTHING, 0},
     {IN_TOP, NAME("choices"), TAKE_NOTHING, IN_CHOICES, 0},
-    {IN_TOP, NAME("delta"), TAKE_TEXT, IN_DELTA, 0},
+    {IN_TOP, NAME("delta"), TAKE_CONTENT, IN_DELTA, 0},
     {IN_TOP, NAME("usage"), TAKE_NOTHING, IN_USAGE, 0},
     COUNTER(IN_TOP, "prompt_eval_count", tokens_in),
     COUNTER(IN_TOP, "eval_count", tokens_out),
@@ -67,16 +71,20 @@ static const struct field fields[] = {
     COUNTER(IN_TOP, "load_duration", load_ns),
     COUNTER(IN_TOP, "prompt_eval_duration", prompt_ns),
     COUNTER(IN_TOP, "eval_duration", eval_ns),
-    {IN_MESSAGE, NAME("content"), TAKE_TEXT, IN_NOTHING, 0},
-    {IN_MESSAGE, NAME("thinking"), TAKE_TEXT, IN_NOTHING, 0},
+    {IN_MESSAGE, NAME("content"), TAKE_CONTENT, IN_NOTHING, 0},
+    {IN_MESSAGE, NAME("thinking"), TAKE_THINKING, IN_NOTHING, 0},
+    {IN_MESSAGE, NAME("tool_calls"), TAKE_MORE, IN_NOTHING, 0},
     {IN_MESSAGE, NAME("usage"), TAKE_NOTHING, IN_USAGE, 0},
     {IN_RESPONSE, NAME("usage"), TAKE_NOTHING, IN_USAGE, 0},
     {IN_CHOICES, NAME("delta"), TAKE_NOTHING, IN_DELTA, 0},
-    {IN_CHOICES, NAME("text"), TAKE_TEXT, IN_NOTHING, 0},
-    {IN_DELTA, NAME("content"), TAKE_TEXT, IN_NOTHING, 0},
-    {IN_DELTA, NAME("reasoning"), TAKE_TEXT, IN_NOTHING, 0},
-    {IN_DELTA, NAME("text"), TAKE_TEXT, IN_NOTHING, 0},
-    {IN_DELTA, NAME("thinking"), TAKE_TEXT, IN_NOTHING, 0},
+    {IN_CHOICES, NAME("logprobs"), TAKE_MORE, IN_NOTHING, 0},
+    {IN_CHOICES, NAME("text"), TAKE_CONTENT, IN_NOTHING, 0},
+    {IN_DELTA, NAME("content"), TAKE_CONTENT, IN_NOTHING, 0},
+    {IN_DELTA, NAME("reasoning"), TAKE_THINKING, IN_NOTHING, 0},
+    {IN_DELTA, NAME("text"), TAKE_CONTENT, IN_NOTHING, 0},
+    {IN_DELTA, NAME("thinking"), TAKE_THINKING, IN_NOTHING, 0},
+    {IN_DELTA, NAME("tool_calls"), TAKE_MORE, IN_NOTHING, 0},
+    {IN_DELTA, NAME("partial_json"), TAKE_MORE, IN_NOTHING, 0},
     COUNTER(IN_USAGE, "prompt_tokens", tokens_in),
     COUNTER(IN_USAGE, "completion_tokens", tokens_out),
     COUNTER(IN_USAGE, "input_tokens", tokens_in),
@@ -158,6 +166,7 @@ struct facts {
     struct str type;
     bool has_text;
     uint64_t text;
+    struct api_piece piece;
     struct api_usage usage;
 };
 
@@ -171,6 +180,15 @@ static void set_counter(struct api_usage *usage, const struct field *field, uint
 {
     if (value > 0)
         *counter_of(usage, field) = value;
+}
+
+static void take_text(struct facts *f, struct api_text *text, const struct json_token *t)
+{
+    if (t->type != JSON_STRING)
+        return;
+    *text = (struct api_text){t->raw, t->has_escape};
+    f->has_text = true;
+    f->text = hash_text(f->text, t->raw);
 }
 
 static void take(struct facts *f, const struct field *field, const struct json_token *t)
@@ -189,11 +207,14 @@ static void take(struct facts *f, const struct field *field, const struct json_t
     case TAKE_TYPE:
         f->type = t->type == JSON_STRING ? t->raw : STR_NULL;
         break;
-    case TAKE_TEXT:
-        if (t->type != JSON_STRING)
-            break;
-        f->has_text = true;
-        f->text = hash_text(f->text, t->raw);
+    case TAKE_CONTENT:
+        take_text(f, &f->piece.content, t);
+        break;
+    case TAKE_THINKING:
+        take_text(f, &f->piece.thinking, t);
+        break;
+    case TAKE_MORE:
+        f->piece.has_more |= t->type != JSON_NULL;
         break;
     case TAKE_COUNTER:
         if (json_to_u64(t, &value) == 0)
@@ -318,12 +339,29 @@ void api_answer_init(struct api_answer *a, const struct api_route *route)
 {
     a->route = route;
     a->state = API_ANSWER_OPEN;
+    a->piece = (struct api_piece){0};
     a->usage = (struct api_usage){0};
     a->n_records = 0;
     /* Ollama counts as if an empty text had come before the first one. */
     a->n_repeats = 1;
     a->last_text = HASH_EMPTY;
     a->tail_len = 0;
+}
+
+/* The events of /v1/responses call every text "delta"; the type says of what. */
+static struct api_piece piece_of(const struct api_route *route, const struct facts *f)
+{
+    struct api_piece piece = f->piece;
+
+    if (route->id != ROUTE_V1_RESPONSES || str_eq(f->type, STR("response.output_text.delta")))
+        return piece;
+    if (str_starts(f->type, STR("response.reasoning"))) {
+        piece.thinking = piece.content;
+        piece.content = (struct api_text){STR_NULL, false};
+        return piece;
+    }
+    piece.has_more |= piece.content.raw.len > 0;
+    return piece;
 }
 
 static void count_repeats(struct api_answer *a, const struct facts *f)
@@ -351,6 +389,7 @@ void api_answer_record(struct api_answer *a, bool is_sse, struct str record)
     struct str data = record;
 
     a->n_records++;
+    a->piece = (struct api_piece){0};
     if (a->state != API_ANSWER_OPEN)
         return;
     if (is_sse)
@@ -362,6 +401,7 @@ void api_answer_record(struct api_answer *a, bool is_sse, struct str record)
     /* What is not JSON has no facts; the name of its event may still be the end. */
     if (read_record(data, &f) == 0) {
         a->usage = f.usage;
+        a->piece = piece_of(a->route, &f);
         count_repeats(a, &f);
         a->state = state_of_facts(a, is_sse, &f);
     }

@@ -31,9 +31,23 @@ struct api_usage {
     uint64_t eval_ns;
 };
 
+/* A text of a record: the inside of a JSON string, a slice of the record. */
+struct api_text {
+    struct str raw;
+    bool has_escape;
+};
+
+/* What a record gives its reader to read. */
+struct api_piece {
+    struct api_text content;
+    struct api_text thinking;
+    bool has_more; /* tool calls or log probabilities, which are no text */
+};
+
 struct api_answer {
     const struct api_route *route;
     enum api_answer_state state;
+    struct api_piece piece; /* of the record read last, valid as long as that one */
     struct api_usage usage;
     uint64_t n_records;
     /*

@@ -328,6 +328,59 @@ static void thinking_that_moves_on_is_no_repetition(void **state)
     assert_int_equal(api_answer_end_stream(&a), API_VERDICT_INCOMPLETE);
 }
 
+/* ---- what a record gives to read --------------------------------------------------------------- */
+
+static void the_texts_of_a_record_are_found_in_every_dialect(void **state)
+{
+    static const struct {
+        enum api_route_id route;
+        const char *record;
+        const char *content;
+        const char *thinking;
+        bool has_more;
+    } rows[] = {
+        {ROUTE_GENERATE, "{\"response\":\"a\\n\",\"done\":false}", "a\\n", "", false},
+        {ROUTE_GENERATE, "{\"response\":\"\",\"thinking\":\"b\",\"done\":false}", "", "b", false},
+        {ROUTE_GENERATE, "{\"response\":\"a\",\"logprobs\":[{}],\"done\":false}", "a", "", true},
+        {ROUTE_GENERATE, "{\"response\":\"a\",\"logprobs\":null,\"done\":false}", "a", "", false},
+        {ROUTE_CHAT, "{\"message\":{\"content\":\"a\",\"thinking\":\"b\"}}", "a", "b", false},
+        {ROUTE_CHAT, "{\"message\":{\"content\":\"\",\"tool_calls\":[{}]}}", "", "", true},
+        {ROUTE_V1_CHAT, "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n", "a", "",
+         false},
+        {ROUTE_V1_CHAT, "data: {\"choices\":[{\"delta\":{\"reasoning\":\"b\"}}]}\n\n", "", "b",
+         false},
+        {ROUTE_V1_CHAT, "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{}]}}]}\n\n", "", "",
+         true},
+        {ROUTE_V1_COMPLETIONS, "data: {\"choices\":[{\"text\":\"a\"}]}\n\n", "a", "", false},
+        {ROUTE_V1_MESSAGES, "data: {\"delta\":{\"type\":\"text_delta\",\"text\":\"a\"}}\n\n", "a",
+         "", false},
+        {ROUTE_V1_MESSAGES, "data: {\"delta\":{\"thinking\":\"b\"}}\n\n", "", "b", false},
+        {ROUTE_V1_MESSAGES, "data: {\"delta\":{\"partial_json\":\"{\"}}\n\n", "", "", true},
+        {ROUTE_V1_RESPONSES, "data: {\"type\":\"response.output_text.delta\",\"delta\":\"a\"}\n\n",
+         "a", "", false},
+        {ROUTE_V1_RESPONSES,
+         "data: {\"delta\":\"b\",\"type\":\"response.reasoning_summary_text.delta\"}\n\n", "", "b",
+         false},
+        {ROUTE_V1_RESPONSES,
+         "data: {\"type\":\"response.function_call_arguments.delta\",\"delta\":\"{\"}\n\n", "{", "",
+         true},
+        {ROUTE_GENERATE, "no object", "", "", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < N(rows); i++) {
+        const struct api_route *route = api_route_get(rows[i].route);
+        struct api_answer a;
+
+        api_answer_init(&a, route);
+        api_answer_record(&a, route->family != API_OLLAMA, str_of(rows[i].record));
+        if (!str_eq(a.piece.content.raw, str_of(rows[i].content)) ||
+            !str_eq(a.piece.thinking.raw, str_of(rows[i].thinking)) ||
+            a.piece.has_more != rows[i].has_more)
+            fail_msg("%s", rows[i].record);
+    }
+}
+
 /* ---- answers that are not streamed --------------------------------------------------------- */
 
 static void counters_are_found_at_the_end_of_the_bytes(void **state)
@@ -406,6 +459,7 @@ int main(void)
         cmocka_unit_test(records_without_a_text_are_no_repetition),
         cmocka_unit_test(white_space_around_a_text_does_not_make_it_another),
         cmocka_unit_test(thinking_that_moves_on_is_no_repetition),
+        cmocka_unit_test(the_texts_of_a_record_are_found_in_every_dialect),
         cmocka_unit_test(counters_are_found_at_the_end_of_the_bytes),
         cmocka_unit_test(the_tail_is_the_end_of_the_bytes),
     };
