@@ -63,6 +63,21 @@ typedef struct chasqui_class_options {
     unsigned flags;       /* CHASQUI_IDEMPOTENT */
 } chasqui_class_options;
 
+/*
+ * Small calls that go together, over mcp:// and to servers that agree
+ *
+ * As Nagle's algorithm has it: while answers are awaited on its connection, a small call (a body of
+ * at most 1 KiB) waits for others, and calls of one service with the same metadata go in one frame.
+ * It waits until so many are there, or so many bytes, or the time is over, or nothing is awaited any
+ * more. For many small calls at once: it saves both sides work, and costs each call its wait.
+ */
+typedef struct chasqui_batch_options {
+    size_t size;        /* sizeof(chasqui_batch_options) */
+    uint32_t max_calls; /* 2..256; 0: 64 */
+    uint32_t max_bytes; /* of bodies; at most 12 KiB; 0: that */
+    uint32_t delay_ms;  /* the first one's; at most 1,000; 0: 1 */
+} chasqui_batch_options;
+
 /* Flags of requests and classes. */
 enum {
     CHASQUI_IDEMPOTENT = 0x01, /* may be processed twice: try again also when it may have been */
@@ -113,6 +128,7 @@ typedef struct chasqui_options {
     const chasqui_class_options *classes; /* own ones; size set in each, to the same */
     size_t n_classes;                     /* at most 64 */
     uint32_t codec;                       /* for mcp://; CHASQUI_CODEC_PROTOBUF */
+    const chasqui_batch_options *batch;   /* NULL: every call goes by itself */
 } chasqui_options;
 
 /**
@@ -299,6 +315,7 @@ typedef struct chasqui_stats {
     uint64_t connect_failures;
     uint32_t connections; /* now, those being opened included */
     uint32_t open_calls;  /* now */
+    uint64_t batches;     /* frames that carried several calls */
 } chasqui_stats;
 
 /* Return: CHASQUI_OK, CHASQUI_INVALID_ARGUMENT. */

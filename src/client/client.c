@@ -76,7 +76,10 @@ static void fill_settings(chasqui_client *client)
     struct mcp_settings *m = &client->mcp_settings;
 
     *m = mcp_settings_default;
-    m->hello.features = MCP_FEATURES_BASIC;
+    m->hello.features = MCP_FEATURES_BASIC | (o->batch_calls > 0 ? MCP_FEATURE_BATCH : 0u);
+    m->gather_calls = o->batch_calls;
+    m->gather_bytes = o->batch_bytes;
+    m->gather_ns = o->batch_delay_ns;
     m->hello.codecs = STR("\0\1"); /* Protobuf, JSON */
     m->hello.max_inflight = 0;
     m->hello.max_message = o->max_message;
@@ -416,6 +419,7 @@ int chasqui_get_stats(const chasqui_client *client, chasqui_stats *ret_stats)
         .connect_failures = atomic_load_explicit(&client->n_connect_failures, memory_order_relaxed),
         .connections = atomic_load_explicit(&client->n_connections, memory_order_relaxed),
         .open_calls = atomic_load_explicit(&client->n_calls, memory_order_relaxed),
+        .batches = atomic_load_explicit(&client->n_batches, memory_order_relaxed),
     };
     size_t size = ret_stats->size;
 

@@ -39,6 +39,7 @@ struct chasqui_client {
     atomic_uint_fast64_t n_started;
     atomic_uint_fast64_t n_failed;
     atomic_uint_fast64_t n_retries;
+    atomic_uint_fast64_t n_batches;
     atomic_uint_fast64_t n_connects;
     atomic_uint_fast64_t n_connect_failures;
     struct client_options options; /* read only */

@@ -26,7 +26,8 @@ struct client_mcp_conn {
     struct client_endpoint *endpoint;
     struct list link;
     struct pool_member member;
-    uint32_t n_calls; /* ids in use, calls that were dropped included */
+    uint32_t n_calls;   /* ids in use, calls that were dropped included */
+    uint32_t n_batches; /* of the session's, that the client has counted */
     enum conn_state state;
     bool is_full; /* the peer takes no more until a call ends */
 };
@@ -159,9 +160,18 @@ static void on_chunk(struct mcp_session *s, struct mcp_call *mcp, const struct m
     wire_wake(wire_of(s)); /* maybe there is credit to give */
 }
 
+static void count_batches(struct client_mcp_conn *c)
+{
+    atomic_fetch_add_explicit(&c->endpoint->client->n_batches,
+                              c->wire.session.n_batches - c->n_batches, memory_order_relaxed);
+    c->n_batches = c->wire.session.n_batches;
+}
+
 /* One call less: maybe there is room, maybe nothing is left to do. */
 static void count_down(struct client_mcp_conn *c)
 {
+    if (c->wire.session.n_batches != c->n_batches)
+        count_batches(c);
     c->n_calls--;
     c->is_full = false;
     rest(c);

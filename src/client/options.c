@@ -13,6 +13,10 @@
 #define DEFAULT_TIMEOUT_MS 3000
 #define DEFAULT_RETRIES    5
 
+#define BATCH_CALLS_MAX    256
+#define BATCH_BYTES_MAX    (12 * KIB) /* fits a write of the session */
+#define BATCH_DELAY_MAX_MS 1000
+
 /* A class as the table below has it; 0 ms of silence: not watched. */
 static const struct class_row {
     const char *name;
@@ -171,6 +175,29 @@ static const char *read_key(struct client_options *o, const char *key)
     return NULL;
 }
 
+static uint32_t or_default(uint32_t value, uint32_t def)
+{
+    return value > 0 ? value : def;
+}
+
+static const char *read_batch(struct client_options *o, const chasqui_batch_options *batch)
+{
+    chasqui_batch_options in = {0};
+
+    o->batch_calls = 0;
+    if (batch == NULL)
+        return NULL;
+    if (client_copy_sized(&in, sizeof(in), batch, batch->size, sizeof(size_t)) < 0)
+        return "bad size of the batch options";
+    if (in.max_calls == 1 || in.max_calls > BATCH_CALLS_MAX || in.max_bytes > BATCH_BYTES_MAX ||
+        in.delay_ms > BATCH_DELAY_MAX_MS)
+        return "bad option: batch";
+    o->batch_calls = or_default(in.max_calls, 64);
+    o->batch_bytes = or_default(in.max_bytes, BATCH_BYTES_MAX);
+    o->batch_delay_ns = from_ms(or_default(in.delay_ms, 1));
+    return NULL;
+}
+
 const char *client_options_read(const chasqui_options *options, struct client_options *ret)
 {
     static const chasqui_options none = {.size = sizeof(none)};
@@ -184,6 +211,8 @@ const char *client_options_read(const chasqui_options *options, struct client_op
     wrong = read_numbers(&in);
     if (wrong == NULL)
         wrong = read_key(ret, in.key);
+    if (wrong == NULL)
+        wrong = read_batch(ret, in.batch);
     if (wrong != NULL)
         return wrong;
     ret->is_own_loop = (in.flags & CHASQUI_OWN_LOOP) != 0;

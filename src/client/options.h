@@ -38,6 +38,9 @@ struct client_options {
     uint32_t max_message;
     uint32_t stream_limit;
     enum codec_id codec;
+    uint32_t batch_calls; /* 0: none go together, and what follows means nothing */
+    uint32_t batch_bytes;
+    nsec_t batch_delay_ns;
     struct retry_settings retry; /* max_retries is the class's */
     double retry_share;
     uint32_t retry_min;

@@ -103,6 +103,7 @@ int mcp_session_open(struct mcp_session *s, const struct mcp_request *request, n
     if (ext.has_deadline)
         mcp_calls_set_due(s, call, now + (nsec_t)ext.deadline_ms * NSEC_PER_MSEC);
     mcp_out_push(s, call, o);
+    mcp_gather_hold(s, call);
     *ret_call = call;
     return 0;
 }
@@ -203,6 +204,7 @@ static void finish(struct mcp_session *s, struct mcp_call *call, const struct mc
         s->ops->on_end(s, call, m, error);
     call->is_held = false;
     mcp_calls_drop(s, call);
+    mcp_gather_ease(s);
 }
 
 /* A whole CHUNK or RESPONSE. */

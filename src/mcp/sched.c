@@ -23,6 +23,9 @@ void mcp_sched_unlist(struct mcp_call *call)
 {
     list_remove(&call->ready);
     call->deficit = 0;
+    if (call->is_gathered)
+        call->session->n_held--;
+    call->is_gathered = false;
 }
 
 void mcp_sched_list(struct mcp_session *s, struct mcp_call *call)
@@ -128,6 +131,15 @@ static void put_frame(struct mcp_session *s, struct mcp_batch *b, struct mcp_cal
     mcp_tx_use(&s->tx, (uint32_t)len);
 }
 
+void mcp_sched_put_deadline(const struct mcp_session *s, struct mcp_out *o, nsec_t due)
+{
+    int64_t ms = (due - s->now + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;
+
+    if (o->deadline_at > 0)
+        wire_put_u32(o->bytes + MCP_OUT_FRONT + o->deadline_at,
+                     ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms);
+}
+
 /* A client's first frame of a call: may it go, and with which deadline? */
 static enum emitted prepare_first(struct mcp_session *s, struct mcp_call *call, struct mcp_out *o)
 {
@@ -142,12 +154,7 @@ static enum emitted prepare_first(struct mcp_session *s, struct mcp_call *call, 
                       "no time was left to send it");
         return EMIT_PARKED;
     }
-    if (o->deadline_at > 0) {
-        int64_t ms = (call->due - s->now + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;
-
-        wire_put_u32(o->bytes + MCP_OUT_FRONT + o->deadline_at,
-                     ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms);
-    }
+    mcp_sched_put_deadline(s, o, call->due);
     return EMITTED;
 }
 
@@ -189,6 +196,13 @@ static bool finish_message(struct mcp_session *s, struct mcp_call *call)
     }
     mcp_sched_list(s, call);
     return true;
+}
+
+void mcp_sched_sent_entry(struct mcp_session *s, struct mcp_call *call)
+{
+    mcp_tx_use(&call->tx, call->first_out->body_len);
+    note_sent(s, call, call->first_out);
+    (void)finish_message(s, call);
 }
 
 static void tell_room(struct mcp_session *s, struct mcp_call *call)
@@ -251,6 +265,8 @@ static enum emitted stage_small(struct mcp_session *s, struct mcp_batch *b)
 {
     uint32_t len;
 
+    if (mcp_gather_stage(s, b))
+        return EMITTED;
     return emit(s, b, container_of(list_first(&s->small), struct mcp_call, ready), &len);
 }
 

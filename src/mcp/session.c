@@ -79,6 +79,7 @@ int mcp_session_init(struct mcp_session *s, enum mcp_role role, const struct mcp
     list_init(&s->calls);
     list_init(&s->small);
     list_init(&s->bulk);
+    list_init(&s->held);
     list_init(&s->wakes);
     list_init(&s->partials);
     list_init(&s->credited);

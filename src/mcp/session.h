@@ -117,6 +117,9 @@ struct mcp_settings {
     uint32_t fragment_min;   /* fewest body bytes in a frame with MORE */
     uint32_t partial_max;    /* incomplete or waiting messages */
     uint64_t partial_bytes;  /* of these, and what was charged by mcp_session_charge() */
+    uint32_t gather_calls;   /* client: small requests to hold back for one BATCH; 0: none */
+    uint32_t gather_bytes;   /* of their bodies */
+    nsec_t gather_ns;        /* how long the first of them waits at most */
     uint32_t call_unsent;    /* then a producer is full */
     uint32_t session_unsent; /* then all are; from twice as much on nothing is taken */
     uint32_t control_max;    /* queued control frames */
@@ -186,8 +189,9 @@ struct mcp_call {
     bool is_cancelled; /* no more events but the end */
     bool is_zombie;    /* client: ended for the application, the id is not free yet */
     bool is_full;
-    bool has_chunks; /* chunks were sent */
-    bool is_waiting; /* server: complete, waits for its lane */
+    bool is_gathered; /* client: held back for a BATCH */
+    bool has_chunks;  /* chunks were sent */
+    bool is_waiting;  /* server: complete, waits for its lane */
 };
 
 #define MCP_INLINE_BUCKETS 8
@@ -203,6 +207,7 @@ struct mcp_session {
     struct list calls;
     struct list small; /* ready, and its next message is small and whole */
     struct list bulk;  /* ready, others */
+    struct list held;  /* client: small requests that wait for others */
     struct list wakes;
     struct list partials; /* longest without progress first */
     struct list credited;
@@ -222,6 +227,7 @@ struct mcp_session {
     nsec_t tail_since;    /* half a frame is waiting */
     nsec_t stall_since;   /* of the batch */
     nsec_t starved_since; /* of connection credit; NSEC_NEVER: it is not */
+    nsec_t held_since;    /* of the first of those held */
     nsec_t calls_due;     /* no call's due is earlier */
     nsec_t end_due;       /* first frame, grace or linger, by state */
     nsec_t abuse_at;
@@ -231,6 +237,9 @@ struct mcp_session {
     uint32_t n_calls;  /* with those that only their handlers keep */
     uint32_t n_partial;
     uint32_t n_control;
+    uint32_t n_held;
+    uint32_t held_bytes; /* of those held since the last release */
+    uint32_t n_batches;  /* BATCH frames sent */
     uint32_t newest;
     uint32_t next_seq;
     uint32_t last_seen; /* of the peer's GOAWAY */

@@ -9,6 +9,7 @@
  * timing.c    next_due, tick
  * receive.c   messages put together, credit granted
  * client.c    what a client's application asks for, and the frames it gets
+ * gather.c    small requests of a client that go together
  * server.c    the frames a server gets; batch.c, serve_plain.c likewise
  * respond.c   what a server's application asks for
  * out.c       messages waiting to be sent
@@ -141,6 +142,16 @@ void mcp_client_abandon(struct mcp_session *s, struct mcp_call *call, unsigned c
 void mcp_client_due(struct mcp_session *s, struct mcp_call *call);
 MUST_USE int mcp_client_hello(struct mcp_session *s);
 
+/* gather.c */
+void mcp_gather_hold(struct mcp_session *s,
+                     struct mcp_call *call); /* a new one, if it should wait */
+void mcp_gather_release(struct mcp_session *s);
+nsec_t mcp_gather_due(const struct mcp_session *s);
+/* Nobody else is being waited for: nor should those held be. */
+void mcp_gather_ease(struct mcp_session *s);
+/* Sends those that may go together with the first small one. Return: whether there were any. */
+bool mcp_gather_stage(struct mcp_session *s, struct mcp_batch *b);
+
 /* server.c */
 void mcp_server_frame(struct mcp_session *s, const struct mcp_frame *f);
 void mcp_server_hello(struct mcp_session *s, const struct mcp_frame *f);
@@ -184,6 +195,10 @@ void mcp_sched_ease(struct mcp_session *s);   /* tells producers that the sessio
 void mcp_sched_list(struct mcp_session *s,
                     struct mcp_call *call); /* it has output that may be sent now */
 void mcp_sched_unlist(struct mcp_call *call);
+/* The request of @call, which no frame has carried yet, was sent as an entry of a BATCH. */
+void mcp_sched_sent_entry(struct mcp_session *s, struct mcp_call *call);
+/* Writes the time that is left until @due into the block of @o, if it has a place for it. */
+void mcp_sched_put_deadline(const struct mcp_session *s, struct mcp_out *o, nsec_t due);
 /* Fills the batch with the frames of calls, as far as credit and room go. */
 void mcp_sched_stage(struct mcp_session *s, struct mcp_batch *b);
 

@@ -64,7 +64,7 @@ nsec_t mcp_session_next_due(const struct mcp_session *s)
         return s->end_due;
     due = earlier(half_frame_due(s), partial_due(s));
     due = earlier(due, earlier(stall_due(s), ping_due(s)));
-    due = earlier(due, s->calls_due);
+    due = earlier(due, earlier(s->calls_due, mcp_gather_due(s)));
     if (s->state == MCP_STATE_RUNNING)
         return earlier(due, idle_due(s));
     return earlier(due, s->end_due);
@@ -164,6 +164,8 @@ static void tick_open(struct mcp_session *s)
         mcp_session_die(s, MCP_UNAVAILABLE);
         return;
     }
+    if (mcp_gather_due(s) <= s->now)
+        mcp_gather_release(s);
     end_partials(s);
     end_due_calls(s);
     if (s->state == MCP_STATE_DRAINING && s->end_due <= s->now)

@@ -4,6 +4,7 @@
  *
  *     calls deadline URL MODEL MS         an endless answer under a context of so many milliseconds
  *     calls cancel URL MODEL MS           the same, cancelled by another thread after so many
+ *     calls batch URL - N                 so many small calls at once, that may go together
  *     calls many URL MODEL N              so many endless answers at once, until each has ended
  *
  * Typed calls are typed.c's.
@@ -173,9 +174,47 @@ static int many(chasqui_client **client, const char *model, unsigned n)
     return 0;
 }
 
+/*
+ * batch
+ */
+
+static int batch(chasqui_client *client, unsigned n)
+{
+    static struct many all = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                              .changed = PTHREAD_COND_INITIALIZER};
+    chasqui_handler handler = {.size = sizeof(handler), .on_done = on_done};
+    const chasqui_request request = {
+        .size = sizeof(request), .service = "echo", .payload = chasqui_text("a small payload")};
+    struct one *ones = calloc(n, sizeof(*ones));
+    chasqui_stats stats = {.size = sizeof(stats)};
+
+    if (ones == NULL)
+        return 1;
+    for (unsigned i = 0; i < n; i++) {
+        ones[i].all = &all;
+        handler.user = &ones[i];
+        if (chasqui_start(client, &request, &handler, NULL) != CHASQUI_OK)
+            return 1;
+    }
+    (void)pthread_mutex_lock(&all.lock);
+    while (all.n_done < n)
+        (void)pthread_cond_wait(&all.changed, &all.lock);
+    (void)pthread_mutex_unlock(&all.lock);
+    print_codes(&all, ones, n);
+    (void)chasqui_get_stats(client, &stats);
+    printf("{\"batches\":%" PRIu64 ",\"connections\":%" PRIu32 "}\n", stats.batches,
+           stats.connections);
+    free(ones);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
-    const chasqui_options options = {.size = sizeof(options), .acquire_timeout_ms = 30000};
+    const chasqui_batch_options together = {.size = sizeof(together)};
+    const chasqui_options options = {.size = sizeof(options),
+                                     .acquire_timeout_ms = 30000,
+                                     .batch = argc > 1 && strcmp(argv[1], "batch") == 0 ? &together
+                                                                                        : NULL};
     chasqui_client *client;
     chasqui_error error;
     int result = 2;
@@ -192,6 +231,8 @@ int main(int argc, char **argv)
         result = endless(client, argv[3], number, 0);
     else if (strcmp(argv[1], "cancel") == 0)
         result = endless(client, argv[3], number, 1);
+    else if (strcmp(argv[1], "batch") == 0)
+        result = batch(client, number);
     else if (strcmp(argv[1], "many") == 0)
         result = many(&client, argv[3], number);
     chasqui_close(client);

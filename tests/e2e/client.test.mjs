@@ -11,6 +11,7 @@ import path from 'node:path';
 import { before } from 'node:test';
 import { CHASQUI, freePort, Gateway, ROOT, Sim, SIM_EMBED_MODEL, SIM_MODEL, temporaryDirectory } from '../lib/chasqui.mjs';
 import { Process } from '../lib/process.mjs';
+import { BASE, TYPE, serve } from '../peers/mcp.mjs';
 import { file, slow, test, until, within } from '../lib/test.mjs';
 
 const BUILD = path.resolve(path.dirname(realpathSync(CHASQUI)), '../..');
@@ -107,6 +108,19 @@ test('every typed call answers the same, blocking and started, over either schem
     assert.ok(first.find((call) => call.call === 'embed').dimension > 1);
     for (const others of all)
         assert.deepEqual(others, first);
+});
+
+test('small calls go together, to the gateway and to another implementation of the protocol', async (t) => {
+    const frames = { [TYPE.REQUEST]: 0, [TYPE.BATCH]: 0 };
+    const tap = (direction, type) => { frames[type & BASE] += direction === 'in'; };
+    const peer = await serve({ handlers: { echo: async ({ body }) => ({ body }) }, tap });
+    t.after(() => peer.close());
+    for (const url of [mcp(gateway), `mcp://127.0.0.1:${peer.port}`]) {
+        const [codes, stats] = results(await run(t, 'tests/client/client-calls', 'batch', url, '-', 2000));
+        assert.deepEqual(codes, { done: 2000, not_once: 0, not_processed: 0, OK: 2000 }, url);
+        assert.ok(stats.batches > 0 && stats.batches < 500, `${stats.batches} batches to ${url}`);
+    }
+    assert.ok(frames[TYPE.BATCH] > 0 && frames[TYPE.REQUEST] < 500, JSON.stringify(frames));
 });
 
 test('a key that the gateway asks for is shown over either scheme', async (t) => {

@@ -454,10 +454,65 @@ static int setup_many_retries(void **state)
     return setup_with(state, &options);
 }
 
+/* So many small calls at once. Return: frames that carried several of them. */
+static uint64_t batches_of(const char *url, const chasqui_batch_options *batch, unsigned n)
+{
+    const chasqui_options options = {.size = sizeof(options), .batch = batch};
+    const chasqui_request request = ask("echo", "small");
+    struct seen seen = SEEN_INIT;
+    const chasqui_handler handler = seen_handler(&seen);
+    chasqui_client *client;
+    uint64_t n_batches;
+
+    assert_int_equal(chasqui_open(url, &options, &client, NULL), CHASQUI_OK);
+    for (unsigned i = 0; i < n; i++)
+        assert_int_equal(chasqui_start(client, &request, &handler, NULL), CHASQUI_OK);
+    seen_wait_done(&seen, n);
+    assert_int_equal(seen.n_code[CHASQUI_OK], n);
+    n_batches = stats_of(client).batches;
+    chasqui_close(client);
+    return n_batches;
+}
+
+static void small_calls_go_together_where_it_is_asked_for_and_nowhere_else(void **state)
+{
+    const chasqui_batch_options batch = {.size = sizeof(batch), .max_calls = 16, .delay_ms = 5};
+    struct fixture *f = *state;
+    static struct server simple;
+
+    assert_int_equal(batches_of(f->server.url, NULL, 500), 0);
+    assert_true(batches_of(f->server.url, &batch, 500) > 0);
+    server_start_at(&simple, 0);
+    simple.settings.hello.features = MCP_FEATURES_BASIC;
+    server_run(&simple);
+    assert_int_equal(batches_of(simple.url, &batch, 500), 0);
+    server_stop(&simple);
+}
+
+static void bad_options_of_batches_are_refused(void **state)
+{
+    const chasqui_batch_options bad[] = {{.size = 1},
+                                         {.size = sizeof(bad[0]), .max_calls = 1},
+                                         {.size = sizeof(bad[0]), .max_calls = 257},
+                                         {.size = sizeof(bad[0]), .max_bytes = 12289},
+                                         {.size = sizeof(bad[0]), .delay_ms = 1001}};
+    chasqui_client *client;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        const chasqui_options options = {.size = sizeof(options), .batch = &bad[i]};
+
+        assert_int_equal(chasqui_open("mcp://127.0.0.1:1", &options, &client, NULL),
+                         CHASQUI_INVALID_ARGUMENT);
+    }
+}
+
 int main(void)
 {
 #define TEST(name, setup) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(small_calls_go_together_where_it_is_asked_for_and_nowhere_else, setup),
+        TEST(bad_options_of_batches_are_refused, setup),
         TEST(an_echo_comes_back, setup),
         TEST(a_long_payload_comes_back_whole, setup),
         TEST(an_error_says_code_class_text_and_whether_work_had_begun, setup),

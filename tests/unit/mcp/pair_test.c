@@ -41,7 +41,7 @@ struct world {
     struct buf to_client;
     uint32_t in_use[512]; /* ids between REQUEST sent and terminal frame received */
     size_t n_in_use;
-    size_t n_reused;
+    size_t n_batches;
 };
 
 static struct world *the_world;
@@ -144,6 +144,9 @@ static void world_init(struct world *w, uint64_t seed)
     w->server = peer_make();
     w->client->settings.hello.conn_limit = 65536;
     w->client->settings.hello.call_limit = 8192 + (uint32_t)below(w, 40000);
+    w->client->settings.gather_calls = (uint32_t)below(w, 2) * 8;
+    w->client->settings.gather_bytes = 2000;
+    w->client->settings.gather_ns = MS;
     w->server->settings.hello.conn_limit = 65536;
     w->server->settings.hello.call_limit = 8192 + (uint32_t)below(w, 40000);
     w->server->settings.hello.max_inflight = 40;
@@ -238,6 +241,23 @@ static size_t find_in_use(const struct world *w, uint32_t seq)
     return i;
 }
 
+/* Entries of a BATCH open calls as well. */
+static void watch_batch(struct world *w, const struct mcp_frame *f)
+{
+    struct mcp_ext ext;
+    struct str rest;
+
+    assert_int_equal(mcp_ext_parse(f->payload, &ext, &rest), 0);
+    for (rest = str_from(rest, 4); rest.len > 0;
+         rest = str_from(rest, 6u + wire_get_u16(rest.s + 4))) {
+        uint32_t seq = wire_get_u32(rest.s);
+
+        assert_int_equal(find_in_use(w, seq), w->n_in_use);
+        w->in_use[w->n_in_use++] = seq;
+    }
+    w->n_batches++;
+}
+
 /* Watches whole frames at the client's end of the wire. @at: bytes of @b looked at. */
 static void watch(struct world *w, struct str bytes, bool is_sent)
 {
@@ -249,6 +269,8 @@ static void watch(struct world *w, struct str bytes, bool is_sent)
         if (is_sent && f.type == MCP_REQUEST && (f.flags & MCP_EXT) != 0) {
             assert_int_equal(i, w->n_in_use);
             w->in_use[w->n_in_use++] = f.seq;
+        } else if (is_sent && f.type == MCP_BATCH) {
+            watch_batch(w, &f);
         } else if (!is_sent && f.seq != 0 &&
                    (f.type == MCP_ERROR || (f.type == MCP_RESPONSE && (f.flags & MCP_MORE) == 0))) {
             assert_true(i < w->n_in_use);
@@ -401,6 +423,7 @@ static void world_fini(struct world *w)
 static void every_call_ends_once_and_credit_is_conserved(void **state)
 {
     static struct world w;
+    size_t n_batches = 0;
 
     (void)state;
     for (uint64_t seed = 1; seed <= N_SEEDS; seed++) {
@@ -410,8 +433,10 @@ static void every_call_ends_once_and_credit_is_conserved(void **state)
         settle(&w);
         check_settled(&w);
         assert_true(w.n_tracked > 20);
+        n_batches += w.n_batches;
         world_fini(&w);
     }
+    assert_true(n_batches > N_SEEDS);
 }
 
 /* [M-75] [M-102] */
