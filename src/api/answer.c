@@ -161,6 +161,8 @@ static uint64_t hash_text(uint64_t hash, struct str raw)
 /* ---- one record ---------------------------------------------------------------------------- */
 
 struct facts {
+    struct str record;
+    struct api_shape *shape; /* of the record, as it becomes known */
     bool is_done;
     bool is_error;
     struct str type;
@@ -248,20 +250,28 @@ static bool is_begin(const struct json_token *t)
     return t->type == JSON_OBJECT_BEGIN || t->type == JSON_ARRAY_BEGIN;
 }
 
+/* A string that is no field of ours has no row: its tag is N_FIELDS. */
+static void note_string(struct facts *f, const struct field *field, struct str inside)
+{
+    size_t tag = field != NULL ? (size_t)(field - fields) : N_FIELDS;
+
+    api_shape_put(f->shape, f->record, inside, (uint16_t)tag);
+}
+
 static int take_member(struct json_reader *r, enum place places[static PLACES_DEEP],
                        struct facts *f, const struct json_token *key)
 {
     const struct field *field = field_of(places[key->depth], key->raw);
     struct json_token t;
-    int rc;
+    int rc = json_next(r, &t);
 
-    if (field == NULL)
-        return json_skip(r, NULL);
-    rc = json_next(r, &t);
     if (rc < 0)
         return rc;
-    take(f, field, &t);
-    return is_begin(&t) ? enter(r, places, field->into) : 0;
+    if (t.type == JSON_STRING)
+        note_string(f, field, t.raw);
+    if (field != NULL)
+        take(f, field, &t);
+    return is_begin(&t) ? enter(r, places, field != NULL ? field->into : IN_NOTHING) : 0;
 }
 
 /* Looks only where the table leads, so what stands in tool arguments or in a text means nothing. */
@@ -286,6 +296,25 @@ static int read_record(struct str json, struct facts *f)
         if (rc < 0)
             return rc;
     }
+}
+
+/*
+ * The facts of a record that has the shape of the one before. What is no string is the same byte by
+ * byte, and that one said neither an end nor anything new.
+ */
+static bool take_shape(const struct api_shape *shape, struct facts *f)
+{
+    struct str strings[API_SHAPE_STRINGS];
+    struct json_token t = {.type = JSON_STRING};
+
+    if (!api_shape_fits(shape, f->record, strings))
+        return false;
+    for (unsigned i = 0; i < shape->n_strings; i++) {
+        t.raw = strings[i];
+        if (shape->strings[i].tag < N_FIELDS)
+            take(f, &fields[shape->strings[i].tag], &t);
+    }
+    return true;
 }
 
 /* ---- server-sent events -------------------------------------------------------------------- */
@@ -346,6 +375,7 @@ void api_answer_init(struct api_answer *a, const struct api_route *route)
     a->n_repeats = 1;
     a->last_text = HASH_EMPTY;
     a->tail_len = 0;
+    api_shape_drop(&a->shape);
 }
 
 /* The events of /v1/responses call every text "delta"; the type says of what. */
@@ -382,31 +412,50 @@ static enum api_answer_state state_of_facts(const struct api_answer *a, bool is_
     return f->is_done ? API_ANSWER_COMPLETE : API_ANSWER_OPEN;
 }
 
+static void take_facts(struct api_answer *a, bool is_sse, const struct facts *f)
+{
+    a->usage = f->usage;
+    a->piece = piece_of(a->route, f);
+    count_repeats(a, f);
+    a->state = state_of_facts(a, is_sse, f);
+}
+
+/* A record in full. What is not JSON has no facts; the name of its event may still be the end. */
+static void read_in_full(struct api_answer *a, bool is_sse, struct facts *f)
+{
+    struct str name = STR_NULL;
+    struct str data = f->record;
+    int r;
+
+    if (is_sse)
+        split_event(f->record, &name, &data);
+    if (is_sse && is_ended_by_done(a->route) && str_eq(str_trim(data), STR("[DONE]"))) {
+        a->state = API_ANSWER_COMPLETE;
+        return;
+    }
+    api_shape_begin(&a->shape, f->record);
+    r = read_record(data, f);
+    if (r == 0)
+        take_facts(a, is_sse, f);
+    if (is_sse && a->state == API_ANSWER_OPEN)
+        a->state = state_of_mark(a->route, name);
+    /* What else it held is not told by a shape. */
+    if (r < 0 || f->piece.has_more)
+        api_shape_drop(&a->shape);
+}
+
 void api_answer_record(struct api_answer *a, bool is_sse, struct str record)
 {
-    struct facts f = {.text = HASH_EMPTY, .usage = a->usage};
-    struct str name = STR_NULL;
-    struct str data = record;
+    struct facts f = {.record = record, .shape = &a->shape, .text = HASH_EMPTY, .usage = a->usage};
 
     a->n_records++;
     a->piece = (struct api_piece){0};
     if (a->state != API_ANSWER_OPEN)
         return;
-    if (is_sse)
-        split_event(record, &name, &data);
-    if (is_sse && is_ended_by_done(a->route) && str_eq(str_trim(data), STR("[DONE]"))) {
-        a->state = API_ANSWER_COMPLETE;
-        return;
-    }
-    /* What is not JSON has no facts; the name of its event may still be the end. */
-    if (read_record(data, &f) == 0) {
-        a->usage = f.usage;
-        a->piece = piece_of(a->route, &f);
-        count_repeats(a, &f);
-        a->state = state_of_facts(a, is_sse, &f);
-    }
-    if (is_sse && a->state == API_ANSWER_OPEN)
-        a->state = state_of_mark(a->route, name);
+    if (take_shape(&a->shape, &f))
+        take_facts(a, is_sse, &f);
+    else
+        read_in_full(a, is_sse, &f);
 }
 
 enum api_verdict api_answer_end_stream(const struct api_answer *a)

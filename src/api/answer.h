@@ -13,6 +13,7 @@
  */
 
 #include "api/route.h"
+#include "api/shape.h"
 #include "base/str.h"
 
 enum api_answer_state {
@@ -56,7 +57,10 @@ struct api_answer {
     uint32_t n_repeats;
     uint64_t last_text; /* hash of that text, private */
     size_t tail_len;    /* private: the last bytes of an answer that is not streamed */
-    char tail[512];
+    union {
+        char tail[512];
+        struct api_shape shape; /* private: of a streamed one, the record that was read last */
+    };
 };
 
 void api_answer_init(struct api_answer *a, const struct api_route *route);

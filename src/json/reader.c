@@ -79,6 +79,11 @@ static const char *find_special(const char *at, const char *end)
     return at;
 }
 
+size_t json_plain_len(struct str text)
+{
+    return (size_t)(find_special(text.s, text.s + text.len) - text.s);
+}
+
 static int hex_value(char c)
 {
     if (is_digit(c))

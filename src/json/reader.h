@@ -104,6 +104,12 @@ static inline size_t json_offset(const struct json_reader *r)
  */
 size_t json_token_offset(const struct json_reader *r, const struct json_token *t);
 
+/*
+ * Bytes at the front of @text that stand in a JSON string as they are: up to a quote, a backslash or
+ * a control character.
+ */
+size_t json_plain_len(struct str text);
+
 /**
  * json_key_is() - whether Go's encoding/json would store this key in the field called @name
  *

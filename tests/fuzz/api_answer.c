@@ -1,19 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The judge of an answer: an end is for ever, and the tail of a whole answer says the same however
- * its bytes were cut.
+ * The judge of an answer: an end is for ever, a record says the same whatever came before it, and
+ * the tail of a whole answer says the same however its bytes were cut.
  */
 
 #include "api/answer.h"
 #include "fuzz.h"
 #include "http/records.h"
 
+/* What the record before left behind only makes it faster. */
+static void compare_in_full(const struct api_answer *answer, struct api_answer *in_full,
+                            bool is_sse, struct str record)
+{
+    api_shape_drop(&in_full->shape);
+    api_answer_record(in_full, is_sse, record);
+    FUZZ_CHECK(in_full->state == answer->state);
+    FUZZ_CHECK(in_full->n_repeats == answer->n_repeats && in_full->last_text == answer->last_text);
+    FUZZ_CHECK(memcmp(&in_full->usage, &answer->usage, sizeof(answer->usage)) == 0);
+    FUZZ_CHECK(str_eq(in_full->piece.content.raw, answer->piece.content.raw) &&
+               str_eq(in_full->piece.thinking.raw, answer->piece.thinking.raw) &&
+               in_full->piece.has_more == answer->piece.has_more);
+}
+
 static void judge_stream(struct str bytes, const struct api_route *route, bool is_sse)
 {
     enum api_answer_state before = API_ANSWER_OPEN;
     struct records splitter;
     struct api_answer answer;
+    struct api_answer in_full;
     struct str record;
     uint64_t n = 0;
 
@@ -22,7 +37,9 @@ static void judge_stream(struct str bytes, const struct api_route *route, bool i
     while (records_next(&splitter, &bytes, &record) == 0) {
         struct str exact = fuzz_exact(record);
 
+        in_full = answer;
         api_answer_record(&answer, is_sse, exact);
+        compare_in_full(&answer, &in_full, is_sse, exact);
         fuzz_free(exact);
         FUZZ_CHECK(before == API_ANSWER_OPEN || answer.state == before);
         FUZZ_CHECK(answer.n_records == ++n && answer.n_repeats <= n + 1);

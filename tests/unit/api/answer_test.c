@@ -383,6 +383,68 @@ static void the_texts_of_a_record_are_found_in_every_dialect(void **state)
 
 /* ---- answers that are not streamed --------------------------------------------------------- */
 
+/* Records that are like one another but for a string or two, of which something may depend. */
+static const char *const alike[] = {
+    "{\"model\":\"m\",\"created_at\":\"1\",\"response\":\"a\",\"done\":false}\n",
+    "{\"model\":\"m\",\"created_at\":\"2\",\"response\":\" a \",\"done\":false}\n",
+    "{\"model\":\"m\",\"created_at\":\"3\",\"response\":\"\\n\",\"done\":false}\n",
+    "{\"model\":\"m\",\"created_at\":\"3\",\"response\":\"\",\"thinking\":\"b\",\"done\":false}\n",
+    "{\"model\":\"m\",\"created_at\":\"4\",\"response\":\"c\",\"done\":true}\n",
+    "{\"model\":\"m\",\"error\":\"\",\"done\":false}\n",
+    "{\"model\":\"m\",\"error\":\"x\",\"done\":false}\n",
+    "{\"message\":{\"role\":\"r\",\"content\":\"a\",\"tool_calls\":[{\"x\":\"y\"}]},\"done\":false}"
+    "\n",
+    "{\"message\":{\"role\":\"r\",\"content\":\"b\",\"tool_calls\":[{\"x\":\"y\"}]},\"done\":false}"
+    "\n",
+    "{\"eval_count\":3,\"response\":\"a\"}\n",
+    "{\"eval_count\":3,\"response\":\"b\"}\n",
+    "{\"response\":\"a\",\"done\":false\n",
+    "event: e\ndata: {\"type\":\"\",\"delta\":\"a\"}\n\n",
+    "event: e\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"a\"}\n\n",
+    "event: e\ndata: {\"type\":\"response.reasoning_text.delta\",\"delta\":\"a\"}\n\n",
+    "event: e\ndata: {\"type\":\"response.failed\",\"delta\":\"a\"}\n\n",
+    "event: e\ndata: {\"type\":\"message_stop\",\"delta\":\"a\"}\n\n",
+    "event: message_stop\ndata: {\"type\":\"\",\"delta\":\"a\"}\n\n",
+    "event: e\ndata: {\"delta\":{\"type\":\"t\",\"partial_json\":\"a\"}}\n\n",
+    "event: e\ndata: {\"delta\":{\"type\":\"t\",\"partial_json\":\"b\"}}\n\n",
+    "data: [DONE]\n\n",
+};
+
+static bool is_same_text(const struct api_text *a, const struct api_text *b)
+{
+    return str_eq(a->raw, b->raw) && a->has_escape == b->has_escape;
+}
+
+static bool is_same(const struct api_answer *a, const struct api_answer *b)
+{
+    return a->state == b->state && a->n_records == b->n_records && a->n_repeats == b->n_repeats &&
+           a->last_text == b->last_text && memcmp(&a->usage, &b->usage, sizeof(a->usage)) == 0 &&
+           is_same_text(&a->piece.content, &b->piece.content) &&
+           is_same_text(&a->piece.thinking, &b->piece.thinking) &&
+           a->piece.has_more == b->piece.has_more;
+}
+
+static void the_record_before_does_not_change_what_one_says(void **state)
+{
+    (void)state;
+    for (size_t route = 0; route < N(records); route++) {
+        for (size_t i = 0; i < N(alike) * N(alike); i++) {
+            const char *second = alike[i % N(alike)];
+            struct api_answer a;
+            struct api_answer in_full;
+
+            api_answer_init(&a, api_route_get(records[route].route));
+            api_answer_record(&a, records[route].is_sse, str_of(alike[i / N(alike)]));
+            in_full = a;
+            api_shape_drop(&in_full.shape);
+            api_answer_record(&a, records[route].is_sse, str_of(second));
+            api_answer_record(&in_full, records[route].is_sse, str_of(second));
+            if (!is_same(&a, &in_full))
+                fail_msg("%sbehind %s", second, alike[i / N(alike)]);
+        }
+    }
+}
+
 static void counters_are_found_at_the_end_of_the_bytes(void **state)
 {
     static const struct {
@@ -460,6 +522,7 @@ int main(void)
         cmocka_unit_test(white_space_around_a_text_does_not_make_it_another),
         cmocka_unit_test(thinking_that_moves_on_is_no_repetition),
         cmocka_unit_test(the_texts_of_a_record_are_found_in_every_dialect),
+        cmocka_unit_test(the_record_before_does_not_change_what_one_says),
         cmocka_unit_test(counters_are_found_at_the_end_of_the_bytes),
         cmocka_unit_test(the_tail_is_the_end_of_the_bytes),
     };
