@@ -187,3 +187,33 @@ int url_parse_node(struct str text, struct url *ret_url)
     *ret_url = u;
     return 0;
 }
+
+int url_parse_endpoint(struct str text, struct url_ports ports, struct url *ret_url)
+{
+    size_t at = str_search(text, STR("://"));
+    struct str scheme = at < text.len ? str_head(text, at) : STR("mcp");
+    struct str rest = at < text.len ? str_from(text, at + 3) : text;
+    size_t slash = str_find(rest, '/');
+    struct str path = str_from(rest, slash);
+    bool is_http = str_eq_nocase(scheme, STR("http"));
+    struct url u = {.scheme = "mcp"};
+
+    if (!is_http && !str_eq_nocase(scheme, STR("mcp")))
+        return -EINVAL;
+    while (path.len > 0 && path.s[path.len - 1] == '/')
+        path.len--;
+    if (path.len >= sizeof(u.path) || (path.len > 0 && !is_http))
+        return -EINVAL;
+    for (size_t i = 0; i < path.len; i++)
+        if (path.s[i] <= ' ' || path.s[i] > '~' || path.s[i] == '?' || path.s[i] == '#')
+            return -EINVAL;
+    if (path.len > 0)
+        memcpy(u.path, path.s, path.len);
+    if (is_http)
+        memcpy(u.scheme, "http", sizeof("http"));
+    if (addr_parse(str_head(rest, slash), is_http ? ports.http : ports.mcp, &u.addr) < 0 ||
+        u.addr.port == 0 || u.addr.host[0] == '\0')
+        return -EINVAL;
+    *ret_url = u;
+    return 0;
+}

@@ -44,3 +44,18 @@ struct url {
  * Return: 0; -EINVAL; -EPROTONOSUPPORT another scheme.
  */
 MUST_USE int url_parse_node(struct str text, struct url *ret_url);
+
+/* What a URL of a client means when it does not say. */
+struct url_ports {
+    uint16_t mcp;
+    uint16_t http;
+};
+
+/**
+ * url_parse_endpoint() - who a client asks: mcp://host:port or http://host:port/prefix
+ *
+ * Without a scheme: mcp. Strict, where a node's URL is lenient: nothing goes, nothing is replaced.
+ *
+ * Return: 0; -EINVAL.
+ */
+MUST_USE int url_parse_endpoint(struct str text, struct url_ports ports, struct url *ret_url);

@@ -11,34 +11,14 @@
  * Making one
  */
 
-/* "mcp://host", "http://host:port/prefix", "host:port". Return: 0; -EINVAL. */
 static int read_url(struct client_endpoint *e, struct str text)
 {
-    size_t at = str_search(text, STR("://"));
-    struct str scheme = at < text.len ? str_head(text, at) : STR("mcp");
-    struct str rest = at < text.len ? str_from(text, at + 3) : text;
-    size_t slash = str_find(rest, '/');
-    struct str path = str_from(rest, slash);
-    bool is_http = str_eq_nocase(scheme, STR("http"));
+    const struct url_ports ports = {.mcp = CHASQUI_MCP_PORT, .http = CHASQUI_HTTP_PORT};
+    int r = url_parse_endpoint(text, ports, &e->url);
 
-    if (!is_http && !str_eq_nocase(scheme, STR("mcp")))
-        return -EINVAL;
-    while (path.len > 0 && path.s[path.len - 1] == '/')
-        path.len--;
-    if (path.len >= sizeof(e->url.path) || (path.len > 0 && !is_http))
-        return -EINVAL;
-    for (size_t i = 0; i < path.len; i++)
-        if (path.s[i] <= ' ' || path.s[i] > '~' || path.s[i] == '?' || path.s[i] == '#')
-            return -EINVAL;
-    if (path.len > 0)
-        memcpy(e->url.path, path.s, path.len);
-    (void)snprintf(e->url.scheme, sizeof(e->url.scheme), "%s", is_http ? "http" : "mcp");
-    e->ops = is_http ? &client_link_http : &client_link_mcp;
-    if (addr_parse(str_head(rest, slash), is_http ? CHASQUI_HTTP_PORT : CHASQUI_MCP_PORT,
-                   &e->url.addr) < 0 ||
-        e->url.addr.port == 0 || e->url.addr.host[0] == '\0')
-        return -EINVAL;
-    return 0;
+    if (r == 0)
+        e->ops = str_eq(str_of(e->url.scheme), STR("http")) ? &client_link_http : &client_link_mcp;
+    return r;
 }
 
 static size_t count_urls(struct str urls)

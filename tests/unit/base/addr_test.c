@@ -203,6 +203,37 @@ static void unusable_node_urls_are_refused(void **state)
     }
 }
 
+static void endpoints_are_read_strictly(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *scheme;
+        const char *host;
+        uint16_t port;
+        const char *path;
+    } rows[] = {
+        {"gpu-a", "mcp", "gpu-a", 11436, ""},
+        {"mcp://gpu-a:5", "mcp", "gpu-a", 5, ""},
+        {"HTTP://gpu-a", "http", "gpu-a", 11435, ""},
+        {"http://[::1]:80/ollama/v2/", "http", "::1", 80, "/ollama/v2"},
+    };
+    static const char *const refused[] = {"",           "https://h",  "mcp://h/x",   "http://h/x?y",
+                                          "http://h:0", "http://:80", "http://h/a b"};
+    const struct url_ports ports = {.mcp = 11436, .http = 11435};
+    struct url u;
+
+    (void)state;
+    for (size_t i = 0; i < N_OF(rows); i++) {
+        assert_int_equal(url_parse_endpoint(str_of(rows[i].text), ports, &u), 0);
+        assert_string_equal(u.scheme, rows[i].scheme);
+        assert_string_equal(u.addr.host, rows[i].host);
+        assert_int_equal(u.addr.port, rows[i].port);
+        assert_string_equal(u.path, rows[i].path);
+    }
+    for (size_t i = 0; i < N_OF(refused); i++)
+        assert_int_equal(url_parse_endpoint(str_of(refused[i]), ports, &u), -EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +243,7 @@ int main(void)
         cmocka_unit_test(printed_addresses_can_be_read_again),
         cmocka_unit_test(node_urls_are_read_as_ollama_reads_its_host),
         cmocka_unit_test(unusable_node_urls_are_refused),
+        cmocka_unit_test(endpoints_are_read_strictly),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
