@@ -10,6 +10,7 @@
 #define WIRES_MAX      4  /* connections per loop and node; each carries hundreds of calls */
 #define WIRES_ALL_MAX  16 /* with those that end with their last call */
 #define ERROR_BODY_MAX 8192
+#define KEY_MAX        253 /* of a HELLO */
 
 #define DEADLINE_SLACK_NS (20 * NSEC_PER_MSEC)
 
@@ -30,6 +31,7 @@ struct upstream_mcp {
     unsigned n_wires;
     struct list waiting; /* attempts that found no room, until a wire has greeted */
     struct buf record;   /* a record with its LF, while it is handed over */
+    char auth[1 + KEY_MAX];
 };
 
 static struct mcp_wire *wire_owner(struct mcp_session *s)
@@ -159,6 +161,12 @@ static bool is_over(nsec_t deadline)
     return deadline > 0 && deadline != NSEC_NEVER && time_now() + DEADLINE_SLACK_NS >= deadline;
 }
 
+/* Why a session ended, as errno. */
+static int broken_by(const struct mcp_session *s)
+{
+    return mcp_session_end_code(s) == MCP_UNAUTHENTICATED ? -EACCES : -ECONNRESET;
+}
+
 static void on_end(struct mcp_session *s, struct mcp_call *call, const struct mcp_message *response,
                    const struct mcp_error *error)
 {
@@ -180,7 +188,7 @@ static void on_end(struct mcp_session *s, struct mcp_call *call, const struct mc
     } else if (mcp_session_state(s) >= MCP_STATE_FLUSH || a->has_answer) {
         /* The connection, or an answer that had begun, broke. */
         (void)detach(call);
-        a->ops->on_fail(a, CALL_RESET, -ECONNRESET);
+        a->ops->on_fail(a, CALL_RESET, broken_by(s));
     } else {
         answer_error(a, call, error);
     }
@@ -523,13 +531,25 @@ static void resume_taking(struct attempt *a)
     wire_wake(wire_of(a->call->session));
 }
 
+static struct str put_auth(struct upstream_mcp *m, struct str key)
+{
+    if (key.len == 0)
+        return STR_NULL;
+    m->auth[0] = MCP_AUTH_BEARER;
+    memcpy(m->auth + 1, key.s, key.len);
+    return str_make(m->auth, 1 + key.len);
+}
+
 static int init(struct upstream *u)
 {
+    if (u->settings->key.len > KEY_MAX)
+        return -EINVAL;
     u->mcp = calloc(1, sizeof(*u->mcp));
     if (u->mcp == NULL)
         return -ENOMEM;
     u->mcp->settings = mcp_settings_default;
     u->mcp->settings.hello.max_inflight = 0; /* we take no calls */
+    u->mcp->settings.hello.auth = put_auth(u->mcp, u->settings->key);
     u->mcp->record = BUF_INIT(ATTEMPT_RECORD_MAX + 1);
     mcp_pool_init(&u->mcp->pool, NULL);
     list_init(&u->mcp->wires);

@@ -24,6 +24,7 @@ struct upstream_settings {
     nsec_t idle_timeout_ns;
     nsec_t keepalive_interval_ns; /* TCP keep-alive, also on idle connections */
     uint64_t max_idle;            /* per loop and node */
+    struct str key;               /* shown to a node that is a Chasqui; empty: none */
 };
 
 struct upstream_kind;
