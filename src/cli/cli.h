@@ -28,3 +28,6 @@ int cli_list(int argc, char **argv);
 int cli_ps(int argc, char **argv);
 int cli_show(int argc, char **argv);
 int cli_echo(int argc, char **argv);
+
+/* The load generator. */
+int cli_bench(int argc, char **argv);

@@ -372,16 +372,19 @@ static int close_output(struct cli_client *c, int code)
 
 int cli_client_run(const struct cli_command *command, int argc, char **argv)
 {
-    struct cli_client c = {0};
-    const struct settings_room rooms[] = {
-        {"options", &verbose_row, 1, &c.options},
-        {"options of all client commands", option_rows, ARRAY_LEN(option_rows), &c.options},
-    };
-    size_t first = command->has_verbose ? 0 : 1;
+    struct cli_client c = {.command = command};
+    struct settings_room rooms[3];
+    size_t n_rooms = 0;
     struct settings settings;
     int code;
 
-    if (settings_init(&settings, rooms + first, ARRAY_LEN(rooms) - first) < 0)
+    if (command->own != NULL)
+        rooms[n_rooms++] = *command->own;
+    if (command->has_verbose)
+        rooms[n_rooms++] = (struct settings_room){"options", &verbose_row, 1, &c.options};
+    rooms[n_rooms++] = (struct settings_room){"options of all client commands", option_rows,
+                                              ARRAY_LEN(option_rows), &c.options};
+    if (settings_init(&settings, rooms, n_rooms) < 0)
         return cli_complain("out of memory");
     code = act(&c, command, &settings, argc, argv);
     code = close_output(&c, code);

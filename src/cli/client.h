@@ -38,7 +38,10 @@ struct cli_options {
     bool help;
 };
 
+struct cli_command;
+
 struct cli_client {
+    const struct cli_command *command;
     struct cli_options options;
     struct strings operands;
     chasqui_client *client; /* NULL until cli_connect() */
@@ -56,6 +59,7 @@ struct cli_command {
     size_t min_operands;
     size_t max_operands;
     bool has_verbose;
+    const struct settings_room *own; /* flags of this command alone; NULL: none */
     int (*act)(struct cli_client *c);
 };
 

@@ -18,6 +18,7 @@ static const struct command {
     {"ps", cli_ps, "list models that are loaded"},
     {"show", cli_show, "tell about a model"},
     {"echo", cli_echo, "send a text to a gateway and back"},
+    {"bench", cli_bench, "measure an endpoint under load"},
     {"version", cli_version, "print the version"},
 };
 

@@ -4,8 +4,8 @@
 /*
  * A timer to the microsecond
  *
- * For who must act at a moment, as a load generator does: the timers of a loop (net_timer) are rounded up to
- * the next millisecond. It is a timerfd, so arming it is a system call.
+ * For who must act at a moment, as a load generator does: the timers of a loop (net_timer) are
+ * rounded up to the next millisecond. It is a timerfd, so arming it is a system call.
  */
 
 #include "net/loop.h"

@@ -12,10 +12,10 @@
  *         └───────────────┴───────────────┴──────────────────► on_fail
  *
  * Exactly one of on_end and on_fail runs, never inside attempt_start(), and none after
- * attempt_cancel(). A Chasqui that wants another key fails with -EACCES. A streamed answer (NDJSON or SSE with status 200) comes in whole records, any
- * other in bytes, each in the turn of the loop in which its last byte was read. Slices are valid
- * until on_flush, which runs at the end of the turn, and earlier behind a record that came in
- * parts. Callbacks may cancel the attempt.
+ * attempt_cancel(). A Chasqui that wants another key fails with -EACCES. A streamed answer (NDJSON
+ * or SSE with status 200) comes in whole records, any other in bytes, each in the turn of the loop
+ * in which its last byte was read. Slices are valid until on_flush, which runs at the end of the
+ * turn, and earlier behind a record that came in parts. Callbacks may cancel the attempt.
  */
 
 #include "call/retry.h"
