@@ -6,9 +6,13 @@
 #include "gateway/door.h"
 #include "gateway/gateway.h"
 
+#define BODY_MAX SETTINGS_MAX_FILE
+
 struct admin_conn {
     struct http_conn http;
     const struct page *page; /* of the request in hand */
+    bool is_post;
+    struct buf body; /* of a POST */
 };
 
 struct page {
@@ -16,16 +20,21 @@ struct page {
     const char *type;
     bool needs_admin;
     int (*print)(struct gateway *g, struct buf *out, int *ret_status);
+    /* POST; NULL: it may only be read */
+    int (*act)(struct gateway *g, struct str body, struct buf *out, int *ret_status);
+    const char *act_type;
 };
 
 #define TEXT_TYPE    "text/plain; charset=utf-8"
+#define YAML_TYPE    "application/yaml; charset=utf-8"
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 static const struct page pages[] = {
-    {STR_INIT("/livez"), TEXT_TYPE, false, view_livez},
-    {STR_INIT("/readyz"), TEXT_TYPE, false, view_readyz},
-    {STR_INIT("/metrics"), METRICS_TYPE, false, view_metrics},
-    {STR_INIT("/admin/nodes"), API_JSON_TYPE, true, view_nodes},
+    {STR_INIT("/livez"), TEXT_TYPE, false, view_livez, NULL, NULL},
+    {STR_INIT("/readyz"), TEXT_TYPE, false, view_readyz, NULL, NULL},
+    {STR_INIT("/metrics"), METRICS_TYPE, false, view_metrics, NULL, NULL},
+    {STR_INIT("/admin/nodes"), API_JSON_TYPE, true, view_nodes, NULL, NULL},
+    {STR_INIT("/admin/config"), YAML_TYPE, true, view_config, view_reload, API_JSON_TYPE},
 };
 
 static struct gateway *gateway_of(const struct http_conn *c)
@@ -70,11 +79,11 @@ static enum reason admit(struct http_conn *c, const struct h1_head *head, const 
 
     if (h1_field_get(head, STR("origin")).s != NULL)
         return REASON_forbidden;
-    if (c->server->is_loopback && !guard_allows_host(&g->guard, head->host))
+    if (c->server->is_loopback && !guard_allows_host(&g->view->guard, head->host))
         return REASON_forbidden;
-    if (!page->needs_admin || g->keys.n_keys == 0)
+    if (!page->needs_admin || g->view->keys.n_keys == 0)
         return REASON_none;
-    key = keys_find(&g->keys, door_shown_secret(head));
+    key = keys_find(&g->view->keys, door_shown_secret(head));
     if (key == NULL)
         return REASON_unauthorized;
     return (key->scopes & KEY_ADMIN) != 0 ? REASON_none : REASON_forbidden;
@@ -86,9 +95,11 @@ static int on_head(struct http_conn *c, const struct h1_head *head)
     enum reason reason;
 
     a->page = find_page(head->path);
+    a->is_post = head->method == H1_POST;
+    buf_reset(&a->body);
     if (a->page == NULL)
         return refuse(c, REASON_not_found);
-    if (head->method != H1_GET && head->method != H1_HEAD)
+    if (a->is_post ? a->page->act == NULL : head->method != H1_GET && head->method != H1_HEAD)
         return refuse(c, REASON_method_not_allowed);
     reason = admit(c, head, a->page);
     return reason == REASON_none ? 0 : refuse(c, reason);
@@ -96,21 +107,30 @@ static int on_head(struct http_conn *c, const struct h1_head *head)
 
 static int on_body(struct http_conn *c, struct str bytes)
 {
-    (void)c;
-    (void)bytes;
-    return 0; /* a body of GET means nothing */
+    struct admin_conn *a = container_of(c, struct admin_conn, http);
+
+    /* a body of GET means nothing */
+    return !a->is_post || buf_put(&a->body, bytes) == 0 ? 0 : refuse(c, REASON_too_large);
+}
+
+static int make_answer(struct admin_conn *a, struct buf *out, int *ret_status)
+{
+    struct gateway *g = gateway_of(&a->http);
+
+    return a->is_post ? a->page->act(g, buf_str(&a->body), out, ret_status)
+                      : a->page->print(g, out, ret_status);
 }
 
 static void on_request(struct http_conn *c)
 {
-    const struct page *page = container_of(c, struct admin_conn, http)->page;
+    struct admin_conn *a = container_of(c, struct admin_conn, http);
     struct buf body = BUF_INIT(16 * 1024 * 1024);
     char fields[128];
     int status = 200;
     int n = snprintf(fields, sizeof(fields), "Content-Type: %s\r\nCache-Control: no-store\r\n",
-                     page->type);
+                     a->is_post ? a->page->act_type : a->page->type);
 
-    if (page->print(gateway_of(c), &body, &status) < 0)
+    if (make_answer(a, &body, &status) < 0)
         (void)refuse(c, REASON_overload);
     else
         http_conn_answer(c, status, str_make(fields, (size_t)n), buf_str(&body));
@@ -135,12 +155,18 @@ static struct http_conn *conn_new(struct http_server *server)
     struct admin_conn *a = calloc(1, sizeof(*a));
 
     (void)server;
-    return a != NULL ? &a->http : NULL;
+    if (a == NULL)
+        return NULL;
+    a->body = BUF_INIT(BODY_MAX);
+    return &a->http;
 }
 
 static void conn_free(struct http_conn *c)
 {
-    free(container_of(c, struct admin_conn, http));
+    struct admin_conn *a = container_of(c, struct admin_conn, http);
+
+    buf_fini(&a->body);
+    free(a);
 }
 
 static const struct http_conn_ops conn_ops = {

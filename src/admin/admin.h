@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * The admin listener: /livez, /readyz, /metrics, /admin/nodes
+ * The admin listener: /livez, /readyz, /metrics, /admin/nodes, /admin/config
  *
- * Runs on the control loop. Reads what workers publish and changes nothing.
+ * Runs on the control loop. Reads what workers publish; POST /admin/config gives the gateway a new
+ * configuration.
  */
 
 #include "gateway/control.h"

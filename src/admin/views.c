@@ -19,11 +19,11 @@ int view_readyz(struct gateway *g, struct buf *out, int *ret_status)
     size_t n_up = desk_n_up(&g->desk);
 
     if (!g->control.is_draining && n_up > 0)
-        return buf_printf(out, "ready: %zu of %zu nodes are up\n", n_up, g->n_nodes);
+        return buf_printf(out, "ready: %zu of %zu nodes are up\n", n_up, desk_n_nodes(&g->desk));
     *ret_status = 503;
     if (g->control.is_draining)
         return buf_put(out, STR("not ready: shutting down\n"));
-    return buf_printf(out, "not ready: none of %zu nodes is up\n", g->n_nodes);
+    return buf_printf(out, "not ready: none of %zu nodes is up\n", desk_n_nodes(&g->desk));
 }
 
 static const char *state_name(const struct desk_node *node)
@@ -31,6 +31,8 @@ static const char *state_name(const struct desk_node *node)
     static const char *const names[] = {
         [NODE_UNKNOWN] = "unknown", [NODE_UP] = "up", [NODE_DOWN] = "down"};
 
+    if (node->is_leaving)
+        return "leaving";
     return node->state == NODE_UP && node->is_ejected ? "ejected" : names[node->state];
 }
 
@@ -55,17 +57,18 @@ static void print_models(struct gateway *g, uint16_t index, bool is_loaded, stru
 
 static void print_node(struct gateway *g, uint16_t index, struct json_writer *w)
 {
-    struct desk_node node_text;
-    const struct desk_node *node = &node_text;
+    struct desk_node copy;
+    const struct desk_node *node = &copy;
     char addr[280];
     char url[900];
 
-    desk_look(&g->desk, index, &node_text);
+    if (!desk_look(&g->desk, index, &copy))
+        return;
     (void)snprintf(url, sizeof(url), "%.15s://%.279s%.255s", node->url.scheme,
                    addr_print(&node->url.addr, addr), node->url.path);
     json_begin_object(w);
     json_key(w, "name");
-    json_str(w, node->name);
+    json_str(w, str_of(node->name));
     json_key(w, "url");
     json_str(w, str_of(url));
     json_key(w, "state");
@@ -96,11 +99,68 @@ int view_nodes(struct gateway *g, struct buf *out, int *ret_status)
     json_begin_object(&w);
     json_key(&w, "nodes");
     json_begin_array(&w);
-    for (size_t i = 0; i < g->n_nodes; i++)
+    for (size_t i = 0; i < desk_n_slots(&g->desk); i++)
         print_node(g, (uint16_t)i, &w);
     json_end(&w);
     json_end(&w);
     return json_writer_result(&w);
+}
+
+int view_config(struct gateway *g, struct buf *out, int *ret_status)
+{
+    (void)ret_status;
+    return g->view->ops->print(g->view->config, out);
+}
+
+static int print_refusal(struct str errors, struct buf *out)
+{
+    struct json_writer w;
+
+    json_writer_init(&w, out);
+    json_begin_object(&w);
+    json_key(&w, "error");
+    json_str(&w, errors);
+    json_end(&w);
+    return json_writer_result(&w);
+}
+
+/* @changes: as gateway_reload() has them. */
+static int print_changes(const struct gateway *g, struct str changes, struct buf *out)
+{
+    struct json_writer w;
+
+    json_writer_init(&w, out);
+    json_begin_object(&w);
+    json_key(&w, "generation");
+    json_u64(&w, g->view->generation);
+    json_key(&w, "changes");
+    json_begin_object(&w);
+    while (changes.len > 0) {
+        struct str key = str_split(&changes, '\0');
+        bool needs_restart = str_starts(key, STR("!"));
+
+        json_key(&w, needs_restart ? key.s + 1 : key.s);
+        json_str(&w, needs_restart ? STR("needs a restart") : STR("applied"));
+    }
+    json_end(&w);
+    json_end(&w);
+    return json_writer_result(&w);
+}
+
+int view_reload(struct gateway *g, struct str body, struct buf *out, int *ret_status)
+{
+    struct buf changes = BUF_INIT(RELOAD_TEXT_MAX);
+    struct buf errors = BUF_INIT(RELOAD_TEXT_MAX);
+    int r = gateway_reload(g, str_trim(body).len > 0 ? body : STR_NULL, &changes, &errors);
+
+    *ret_status = r == 0 ? 200 : 400;
+    if (r == 0)
+        r = print_changes(g, buf_str(&changes), out);
+    else
+        r = print_refusal(str_trim(buf_str(&errors)), out);
+    buf_fini(&changes);
+    buf_fini(&errors);
+    return r;
 }
 
 static int print_label(struct buf *out, struct str value)
@@ -122,13 +182,14 @@ static int print_family(struct gateway *g, struct buf *out, const char *name, co
 {
     int r = buf_printf(out, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name);
 
-    for (size_t i = 0; i < g->n_nodes && r == 0; i++) {
+    for (size_t i = 0; i < desk_n_slots(&g->desk) && r == 0; i++) {
         struct desk_node node;
 
-        desk_look(&g->desk, (uint16_t)i, &node);
+        if (!desk_look(&g->desk, (uint16_t)i, &node) || node.is_leaving)
+            continue;
         r = buf_printf(out, "%s{node=\"", name);
         if (r == 0)
-            r = print_label(out, node.name);
+            r = print_label(out, str_of(node.name));
         if (r == 0)
             r = buf_printf(out, "\"} %llu\n", (unsigned long long)value(&node));
     }
@@ -170,6 +231,24 @@ static int print_nodes(struct gateway *g, struct buf *out)
     return r;
 }
 
+static int print_reloads(const struct gateway *g, struct buf *out)
+{
+    return buf_printf(
+        out,
+        "# HELP chasqui_config_generation Configurations that were in effect, this one included\n"
+        "# TYPE chasqui_config_generation gauge\nchasqui_config_generation %llu\n"
+        "# HELP chasqui_config_last_reload_successful Whether the latest reload did (1) or not "
+        "(0)\n"
+        "# TYPE chasqui_config_last_reload_successful gauge\n"
+        "chasqui_config_last_reload_successful %d\n"
+        "# HELP chasqui_config_reloads_total Reloads of the configuration\n"
+        "# TYPE chasqui_config_reloads_total counter\n"
+        "chasqui_config_reloads_total{result=\"ok\"} %llu\n"
+        "chasqui_config_reloads_total{result=\"failed\"} %llu\n",
+        (unsigned long long)g->view->generation, !g->reloads.has_failed,
+        (unsigned long long)g->reloads.n_ok, (unsigned long long)g->reloads.n_failed);
+}
+
 static int print_process(struct gateway *g, struct buf *out)
 {
     return buf_printf(
@@ -199,5 +278,7 @@ int view_metrics(struct gateway *g, struct buf *out, int *ret_status)
     free(all);
     if (r == 0)
         r = print_nodes(g, out);
+    if (r == 0)
+        r = print_reloads(g, out);
     return r == 0 ? print_process(g, out) : r;
 }

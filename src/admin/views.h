@@ -10,6 +10,12 @@
 
 struct gateway;
 
+/* The effective configuration. */
+MUST_USE int view_config(struct gateway *g, struct buf *out, int *ret_status);
+
+/* POST: @body is a configuration file, or empty: the file is read again. */
+MUST_USE int view_reload(struct gateway *g, struct str body, struct buf *out, int *ret_status);
+
 MUST_USE int view_livez(struct gateway *g, struct buf *out, int *ret_status);
 MUST_USE int view_readyz(struct gateway *g, struct buf *out, int *ret_status);
 MUST_USE int view_metrics(struct gateway *g, struct buf *out, int *ret_status);

@@ -18,6 +18,7 @@ enum {
 };
 
 int cli_serve(int argc, char **argv);
+int cli_check(int argc, char **argv);
 int cli_sim(int argc, char **argv);
 int cli_version(int argc, char **argv);
 

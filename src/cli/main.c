@@ -11,6 +11,7 @@ static const struct command {
     const char *text;
 } commands[] = {
     {"serve", cli_serve, "run the gateway"},
+    {"check", cli_check, "check a configuration file"},
     {"sim", cli_sim, "run a simulated Ollama node"},
     {"run", cli_run, "ask a model: a prompt, an answer"},
     {"embed", cli_embed, "print embeddings of texts"},

@@ -211,6 +211,17 @@ enum setting_origin settings_origin(const struct settings *s, const char *key);
 int settings_error(struct settings *s, const char *key, size_t item, struct buf *errors,
                    const char *format, ...) PRINTF(5, 6);
 
+typedef int setting_change_fn(void *arg, const struct setting *row);
+
+/**
+ * settings_compare() - calls @fn for each setting whose value differs
+ * @a, @b:  of the same rows
+ *
+ * Return: 0; what @fn returned, other than 0; -ENOBUFS, -ENOMEM.
+ */
+MUST_USE int settings_compare(const struct settings *a, const struct settings *b,
+                              setting_change_fn *fn, void *arg);
+
 /* The flag table for --help, a heading per room. Return: 0, -ENOBUFS, -ENOMEM, as the two below. */
 MUST_USE int settings_help(const struct settings *s, struct buf *out);
 

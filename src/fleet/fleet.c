@@ -3,33 +3,153 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
-int fleet_init(struct fleet *f, const struct str *names, const struct url *urls, size_t n,
-               uint64_t seed)
+int fleet_init(struct fleet *f, uint64_t seed)
 {
-    assert(n > 0 && n <= FLEET_MAX_NODES);
+    *f = (struct fleet){.rng = {.state = seed}, .hash_key = hash_key_make()};
+    f->nodes = calloc(FLEET_MAX_SLOTS, sizeof(struct fleet_node));
+    return f->nodes == NULL ? -ENOMEM : 0;
+}
 
-    *f = (struct fleet){.n_nodes = n, .rng = {.state = seed}, .hash_key = hash_key_make()};
-    f->nodes = calloc(n, sizeof(struct fleet_node));
-    if (f->nodes == NULL)
-        return -ENOMEM;
-    for (size_t i = 0; i < n; i++) {
-        f->nodes[i].name = names[i];
-        f->nodes[i].url = urls[i];
-        f->nodes[i].lost_at = -1;
-        f->nodes[i].charged_at = -1;
-    }
-    return 0;
+static void free_slot(struct fleet_node *node)
+{
+    models_fini(&node->models);
+    models_fini(&node->resident);
+    *node = (struct fleet_node){.life = NODE_FREE};
 }
 
 void fleet_fini(struct fleet *f)
 {
-    for (size_t i = 0; i < f->n_nodes; i++) {
-        models_fini(&f->nodes[i].models);
-        models_fini(&f->nodes[i].resident);
-    }
+    for (size_t i = 0; i < f->n_slots; i++)
+        free_slot(&f->nodes[i]);
     free(f->nodes);
 }
+
+/*
+ * The list
+ */
+
+static void free_if_unused(struct fleet_node *node)
+{
+    if (node->life == NODE_LEAVING && node->n_refs == 0 && node->in_flight == 0)
+        free_slot(node);
+}
+
+void fleet_ref(struct fleet *f, uint16_t index)
+{
+    assert(f->nodes[index].life != NODE_FREE);
+
+    f->nodes[index].n_refs++;
+}
+
+void fleet_unref(struct fleet *f, uint16_t index)
+{
+    assert(f->nodes[index].n_refs > 0);
+
+    f->nodes[index].n_refs--;
+    free_if_unused(&f->nodes[index]);
+}
+
+static bool is_same_url(const struct url *a, const struct url *b)
+{
+    return strcmp(a->scheme, b->scheme) == 0 && strcmp(a->addr.host, b->addr.host) == 0 &&
+           a->addr.port == b->addr.port && strcmp(a->path, b->path) == 0;
+}
+
+/* The slot of @entry, also while it leaves; NULL: none. */
+static struct fleet_node *find_slot(struct fleet *f, const struct fleet_entry *entry)
+{
+    for (size_t i = 0; i < f->n_slots; i++) {
+        struct fleet_node *node = &f->nodes[i];
+
+        if (node->life != NODE_FREE && str_eq(node->name, entry->name) &&
+            is_same_url(&node->url, &entry->url))
+            return node;
+    }
+    return NULL;
+}
+
+static bool has_room(struct fleet *f, const struct fleet_entry *entries, size_t n)
+{
+    size_t n_new = 0;
+    size_t n_free = FLEET_MAX_SLOTS;
+
+    for (size_t i = 0; i < n; i++)
+        n_new += find_slot(f, &entries[i]) == NULL;
+    for (size_t i = 0; i < f->n_slots; i++)
+        n_free -= f->nodes[i].life != NODE_FREE;
+    return n_new <= n_free;
+}
+
+static void swap_models(struct models *a, struct models *b)
+{
+    struct models t = *a;
+
+    *a = *b;
+    *b = t;
+}
+
+/* It is the same server under another name. */
+static void take_over(struct fleet_node *node, struct fleet_node *old)
+{
+    node->state = old->state;
+    node->since = old->since;
+    node->ejection = old->ejection;
+    memcpy(node->why, old->why, sizeof(node->why));
+    memcpy(node->version, old->version, sizeof(node->version));
+    swap_models(&node->models, &old->models);
+    swap_models(&node->resident, &old->resident);
+}
+
+static void add(struct fleet *f, const struct fleet_entry *entry, nsec_t now)
+{
+    struct fleet_node *node = f->nodes;
+
+    while (node->life != NODE_FREE)
+        node++;
+    if ((size_t)(node - f->nodes) == f->n_slots)
+        f->n_slots++;
+    *node = (struct fleet_node){
+        .life = NODE_LISTED, .url = entry->url, .since = now, .lost_at = -1, .charged_at = -1};
+    (void)snprintf(node->name_text, sizeof(node->name_text), STR_FMT, STR_ARG(entry->name));
+    node->name = str_of(node->name_text);
+    for (size_t i = 0; i < f->n_slots; i++) {
+        struct fleet_node *old = &f->nodes[i];
+
+        if (old->life == NODE_LEAVING && old->state != NODE_UNKNOWN &&
+            is_same_url(&old->url, &node->url)) {
+            take_over(node, old);
+            return;
+        }
+    }
+}
+
+int fleet_list(struct fleet *f, const struct fleet_entry *entries, size_t n, nsec_t now)
+{
+    if (!has_room(f, entries, n))
+        return -ENOBUFS;
+    for (size_t i = 0; i < f->n_slots; i++)
+        if (f->nodes[i].life == NODE_LISTED)
+            f->nodes[i].life = NODE_LEAVING;
+    for (size_t i = 0; i < n; i++) {
+        struct fleet_node *node = find_slot(f, &entries[i]);
+
+        if (node != NULL)
+            node->life = NODE_LISTED;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (find_slot(f, &entries[i]) == NULL)
+            add(f, &entries[i], now);
+    f->n_nodes = n;
+    for (size_t i = 0; i < f->n_slots; i++)
+        free_if_unused(&f->nodes[i]);
+    return 0;
+}
+
+/*
+ * The choice
+ */
 
 static bool was_tried(const struct fleet_ask *ask, size_t index)
 {
@@ -37,6 +157,11 @@ static bool was_tried(const struct fleet_ask *ask, size_t index)
         if (ask->tried[i] == index)
             return true;
     return false;
+}
+
+static bool is_up(const struct fleet_node *node)
+{
+    return node->life == NODE_LISTED && node->state == NODE_UP;
 }
 
 static bool has_model(const struct fleet_node *node, const struct fleet_ask *ask)
@@ -67,25 +192,25 @@ static bool is_before(const struct fleet_node *a, const struct fleet_node *b)
 
 int fleet_pick(struct fleet *f, const struct fleet_ask *ask, nsec_t now, uint16_t *ret_index)
 {
-    size_t best = f->n_nodes;
+    size_t best = FLEET_MAX_SLOTS;
     unsigned best_rank = 0;
     bool is_known = ask->key.len == 0;
 
-    for (size_t i = 0; i < f->n_nodes; i++) {
+    for (size_t i = 0; i < f->n_slots; i++) {
         const struct fleet_node *node = &f->nodes[i];
         unsigned node_rank;
 
-        is_known = is_known || has_model(node, ask);
-        if (!serves(node, ask) || node->state != NODE_UP)
+        is_known = is_known || (node->life == NODE_LISTED && has_model(node, ask));
+        if (!serves(node, ask) || !is_up(node))
             continue;
         node_rank = rank(node, ask, i, now);
-        if (best == f->n_nodes || node_rank < best_rank ||
+        if (best == FLEET_MAX_SLOTS || node_rank < best_rank ||
             (node_rank == best_rank && is_before(node, &f->nodes[best]))) {
             best = i;
             best_rank = node_rank;
         }
     }
-    if (best == f->n_nodes)
+    if (best == FLEET_MAX_SLOTS)
         return is_known ? FLEET_NO_NODE : FLEET_NO_MODEL;
     f->nodes[best].in_flight++;
     f->nodes[best].n_granted++;
@@ -99,11 +224,10 @@ enum fleet_other fleet_look_for_other(const struct fleet *f, const struct fleet_
 {
     enum fleet_other other = FLEET_ALONE;
 
-    for (size_t i = 0; i < f->n_nodes; i++) {
+    for (size_t i = 0; i < f->n_slots; i++) {
         const struct fleet_node *node = &f->nodes[i];
 
-        if (i == index || node->state != NODE_UP || !serves(node, ask) ||
-            rank(node, ask, i, now) > 0)
+        if (i == index || !is_up(node) || !serves(node, ask) || rank(node, ask, i, now) > 0)
             continue;
         if (node->in_flight == 0)
             return FLEET_OTHER_IDLE;
@@ -125,8 +249,8 @@ static bool may_eject(const struct fleet *f, nsec_t now)
     size_t n_up = fleet_n_up(f);
     size_t n_out = 0;
 
-    for (size_t i = 0; i < f->n_nodes; i++)
-        n_out += f->nodes[i].state == NODE_UP && ejection_is_out(&f->nodes[i].ejection, now);
+    for (size_t i = 0; i < f->n_slots; i++)
+        n_out += is_up(&f->nodes[i]) && ejection_is_out(&f->nodes[i].ejection, now);
     return (n_out + 1) * 2 <= n_up;
 }
 
@@ -152,12 +276,11 @@ static bool is_same_event(nsec_t at, const struct fleet_outcome *outcome)
     return is_lost_connection(outcome->what) && outcome->granted_at <= at;
 }
 
-enum fleet_news fleet_leave(struct fleet *f, uint16_t index, const struct fleet_outcome *outcome)
+static enum fleet_news blame(struct fleet *f, struct fleet_node *node,
+                             const struct fleet_outcome *outcome)
 {
-    struct fleet_node *node = &f->nodes[index];
-
-    assert(node->in_flight > 0);
-    node->in_flight--;
+    if (node->life != NODE_LISTED)
+        return FLEET_NO_NEWS;
     if (outcome->what == CALL_OK || outcome->what == CALL_CALLER_FAULT) {
         (void)ejection_feed(&node->ejection, /* failed= */ false, outcome->now);
         return FLEET_NO_NEWS;
@@ -184,6 +307,18 @@ enum fleet_news fleet_leave(struct fleet *f, uint16_t index, const struct fleet_
     return FLEET_NO_NEWS;
 }
 
+enum fleet_news fleet_leave(struct fleet *f, uint16_t index, const struct fleet_outcome *outcome)
+{
+    struct fleet_node *node = &f->nodes[index];
+    enum fleet_news news;
+
+    assert(node->in_flight > 0);
+    node->in_flight--;
+    news = blame(f, node, outcome);
+    free_if_unused(node);
+    return news;
+}
+
 bool fleet_charge(struct fleet *f, uint16_t index, const struct fleet_outcome *outcome,
                   struct budget *budget)
 {
@@ -196,14 +331,6 @@ bool fleet_charge(struct fleet *f, uint16_t index, const struct fleet_outcome *o
     if (is_lost_connection(outcome->what))
         node->charged_at = outcome->now;
     return true;
-}
-
-static void swap_models(struct models *a, struct models *b)
-{
-    struct models t = *a;
-
-    *a = *b;
-    *b = t;
 }
 
 /* What has answered here is loaded, as long as it is listed. */
@@ -219,6 +346,8 @@ enum fleet_news fleet_apply(struct fleet *f, uint16_t index, struct fleet_report
     struct fleet_node *node = &f->nodes[index];
     enum node_state before = node->state;
 
+    if (node->life != NODE_LISTED)
+        return FLEET_NO_NEWS;
     if (!report->is_ok) {
         if (before == NODE_DOWN)
             return FLEET_NO_NEWS;
@@ -246,8 +375,8 @@ size_t fleet_n_up(const struct fleet *f)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < f->n_nodes; i++)
-        n += f->nodes[i].state == NODE_UP;
+    for (size_t i = 0; i < f->n_slots; i++)
+        n += is_up(&f->nodes[i]);
     return n;
 }
 
@@ -255,10 +384,10 @@ const char *fleet_lowest_version(const struct fleet *f)
 {
     const char *lowest = "";
 
-    for (size_t i = 0; i < f->n_nodes; i++) {
+    for (size_t i = 0; i < f->n_slots; i++) {
         const struct fleet_node *node = &f->nodes[i];
 
-        if (node->state == NODE_UP && (lowest[0] == '\0' || strverscmp(node->version, lowest) < 0))
+        if (is_up(node) && (lowest[0] == '\0' || strverscmp(node->version, lowest) < 0))
             lowest = node->version;
     }
     return lowest;

@@ -7,6 +7,14 @@
  *   UNKNOWN ──► UP ◄──► DOWN        by probes, and by connections that fail
  *                └ ejected for a while, when it answers badly
  *
+ * A node lives in a slot, which never moves; its index is the node's name inside the process. The
+ * list of nodes may change at any time:
+ *
+ *   FREE ──► LISTED ◄──► LEAVING ──► FREE
+ *
+ * One that is off the list is not chosen any more. Its slot is free again when nothing is in flight
+ * on it and nobody has a reference to it; until then name and URL stay what they are.
+ *
  * Pure: probes report into it, time is an argument. Not thread-safe: it lives behind the desk's
  * lock.
  */
@@ -19,8 +27,16 @@
 #include "fleet/models.h"
 
 #define FLEET_MAX_NODES 1024
+#define FLEET_MAX_SLOTS (2 * FLEET_MAX_NODES) /* with nodes that leave while others come */
 #define FLEET_MAX_TRIED 8
 #define FLEET_NO_INDEX  UINT16_MAX
+#define FLEET_NAME_MAX  280 /* host:port of a node without a name, and its NUL */
+
+enum node_life {
+    NODE_FREE,
+    NODE_LISTED,
+    NODE_LEAVING,
+};
 
 enum node_state {
     NODE_UNKNOWN,
@@ -29,7 +45,10 @@ enum node_state {
 };
 
 struct fleet_node {
-    struct str name;
+    enum node_life life;
+    uint32_t n_refs; /* of those who keep something by its index */
+    struct str name; /* in name_text */
+    char name_text[FLEET_NAME_MAX];
     struct url url;
     enum node_state state;
     char why[192]; /* DOWN: what is wrong */
@@ -46,9 +65,10 @@ struct fleet_node {
 };
 
 struct fleet {
-    struct fleet_node *nodes;
-    size_t n_nodes;
-    uint64_t turn; /* of the latest choice */
+    struct fleet_node *nodes; /* FLEET_MAX_SLOTS */
+    size_t n_slots;           /* behind the last that was ever in use */
+    size_t n_nodes;           /* on the list */
+    uint64_t turn;            /* of the latest choice */
     struct rng rng;
     struct hash_key hash_key;
 };
@@ -85,10 +105,30 @@ enum {
     FLEET_NO_NODE = 2,  /* some have it (or none was asked for), and none of them is up */
 };
 
-/* @names and @urls: one per node, at least one. Return: 0, -ENOMEM. */
-MUST_USE int fleet_init(struct fleet *f, const struct str *names, const struct url *urls, size_t n,
-                        uint64_t seed);
+/* Without a node. Return: 0, -ENOMEM. */
+MUST_USE int fleet_init(struct fleet *f, uint64_t seed);
 void fleet_fini(struct fleet *f);
+
+/* A node as the configuration has it; two are the same when all of it is. */
+struct fleet_entry {
+    struct str name;
+    struct url url;
+};
+
+/**
+ * fleet_list() - these are the nodes now
+ * @entries:  names are copied
+ *
+ * Nodes that were there stay as they are, others leave. A new one with the URL of one that leaves
+ * (a new name, say) takes over what is known of it.
+ *
+ * Return: 0; -ENOBUFS there is no slot for so many, while others have yet to leave: nothing changed.
+ */
+MUST_USE int fleet_list(struct fleet *f, const struct fleet_entry *entries, size_t n, nsec_t now);
+
+/* Keeps the slot from being used for another node. */
+void fleet_ref(struct fleet *f, uint16_t index);
+void fleet_unref(struct fleet *f, uint16_t index);
 
 /**
  * fleet_pick() - the node for the next attempt

@@ -26,6 +26,7 @@ static const struct str targets[N_QUESTIONS] = {
 
 struct probe {
     struct prober *prober;
+    struct list link; /* while leaving */
     uint16_t index;
     struct upstream upstream;
     struct attempt attempt;
@@ -294,8 +295,8 @@ static void on_timer(struct net_timer *timer)
 
 static bool has_any_voice(const struct prober *prober)
 {
-    for (size_t i = 0; i < prober->n_probes; i++)
-        if (!prober->probes[i].is_silent)
+    for (size_t i = 0; i < FLEET_MAX_SLOTS; i++)
+        if (prober->probes[i] != NULL && !prober->probes[i]->is_silent)
             return true;
     return false;
 }
@@ -307,9 +308,11 @@ void prober_look_again(struct prober *prober)
     if (prober->is_round)
         return;
     prober->is_round = true;
-    for (size_t i = 0; i < prober->n_probes; i++) {
-        struct probe *p = &prober->probes[i];
+    for (size_t i = 0; i < FLEET_MAX_SLOTS; i++) {
+        struct probe *p = prober->probes[i];
 
+        if (p == NULL)
+            continue;
         p->is_in_round = !p->is_silent || !has_other;
         prober->n_asked += p->is_in_round;
         if (!p->is_running)
@@ -317,60 +320,127 @@ void prober_look_again(struct prober *prober)
     }
 }
 
-static int probe_init(struct probe *p, struct prober *prober, uint16_t index,
-                      const struct upstream_settings *settings, const struct fleet_node *node)
+/*
+ * Nodes come and go
+ */
+
+static int probe_init(struct probe *p, struct str name, const struct url *url)
 {
+    struct prober *prober = p->prober;
     int r;
 
-    p->prober = prober;
-    p->index = index;
     p->body = BUF_INIT(ANSWER_MAX);
     p->first_ps = BUF_INIT(ANSWER_MAX);
     p->fields = BUF_INIT(1024);
     r = buf_printf(&p->fields, "User-Agent: chasqui/%s\r\nVia: " STR_FMT "\r\n", CHASQUI_VERSION,
                    STR_ARG(prober->settings->via));
     if (r == 0)
-        r = upstream_init(&p->upstream, prober->loop, settings, node->name, &node->url);
-    if (r == 0)
         r = net_timer_init(prober->loop, &p->timer, on_timer);
+    if (r == 0)
+        r = upstream_init(&p->upstream, prober->loop, prober->upstream, name, url);
     return r;
 }
 
-int prober_start(struct prober *p, struct net_loop *loop, const struct prober_ops *ops,
-                 const struct probe_settings *settings, const struct upstream_settings *upstream,
-                 const struct fleet *fleet)
+static void probe_fini(struct probe *p)
 {
-    int r = 0;
+    net_timer_fini(p->prober->loop, &p->timer);
+    report_fini(&p->report);
+    buf_fini(&p->body);
+    buf_fini(&p->first_ps);
+    buf_fini(&p->fields);
+}
 
-    *p = (struct prober){
-        .ops = ops, .loop = loop, .settings = settings, .hash_key = fleet->hash_key};
-    p->probes = calloc(fleet->n_nodes, sizeof(struct probe));
-    if (p->probes == NULL)
+int prober_add(struct prober *prober, uint16_t index, struct str name, const struct url *url)
+{
+    struct probe *p;
+    int r;
+
+    if (prober->probes[index] != NULL)
+        return 0;
+    p = calloc(1, sizeof(*p));
+    if (p == NULL)
         return -ENOMEM;
-    p->n_probes = fleet->n_nodes;
-    for (size_t i = 0; i < p->n_probes && r == 0; i++)
-        r = probe_init(&p->probes[i], p, (uint16_t)i, upstream, &fleet->nodes[i]);
-    if (r == 0)
-        prober_look_again(p);
-    return r;
+    p->prober = prober;
+    p->index = index;
+    list_init(&p->link);
+    r = probe_init(p, name, url);
+    if (r < 0) {
+        probe_fini(p);
+        free(p);
+        return r;
+    }
+    prober->probes[index] = p;
+    net_timer_arm(prober->loop, &p->timer, time_now());
+    return 0;
+}
+
+static void on_empty(struct upstream *u)
+{
+    struct probe *p = container_of(u, struct probe, upstream);
+    struct prober *prober = p->prober;
+    uint16_t index = p->index;
+
+    list_remove(&p->link);
+    free(p);
+    prober->ops->on_gone(prober, index);
+}
+
+void prober_remove(struct prober *prober, uint16_t index)
+{
+    struct probe *p = prober->probes[index];
+
+    prober->probes[index] = NULL;
+    list_put_back(&prober->leaving, &p->link);
+    attempt_cancel(&p->attempt);
+    probe_fini(p);
+    upstream_retire(&p->upstream, on_empty);
+    leave_round(p);
+}
+
+void prober_configure(struct prober *prober, const struct probe_settings *settings,
+                      const struct upstream_settings *upstream)
+{
+    prober->settings = settings;
+    prober->upstream = upstream;
+    for (size_t i = 0; i < FLEET_MAX_SLOTS; i++)
+        if (prober->probes[i] != NULL)
+            upstream_configure(&prober->probes[i]->upstream, upstream);
+    list_for_each (it, &prober->leaving)
+        upstream_configure(&container_of(it, struct probe, link)->upstream, upstream);
+}
+
+int prober_init(struct prober *p, struct net_loop *loop, const struct prober_ops *ops,
+                struct hash_key hash_key)
+{
+    *p = (struct prober){.ops = ops, .loop = loop, .hash_key = hash_key};
+    list_init(&p->leaving);
+    p->probes = calloc(FLEET_MAX_SLOTS, sizeof(struct probe *));
+    return p->probes == NULL ? -ENOMEM : 0;
 }
 
 void prober_stop(struct prober *prober)
 {
-    for (size_t i = 0; i < prober->n_probes; i++) {
-        struct probe *p = &prober->probes[i];
+    if (prober->probes == NULL)
+        return;
+    for (size_t i = 0; i < FLEET_MAX_SLOTS; i++) {
+        struct probe *p = prober->probes[i];
 
+        if (p == NULL)
+            continue;
+        prober->probes[i] = NULL;
+        list_put_back(&prober->leaving, &p->link);
         attempt_cancel(&p->attempt);
-        net_timer_fini(prober->loop, &p->timer);
-        upstream_close(&p->upstream);
-        report_fini(&p->report);
-        buf_fini(&p->body);
-        buf_fini(&p->first_ps);
-        buf_fini(&p->fields);
+        probe_fini(p);
     }
+    list_for_each (it, &prober->leaving)
+        upstream_close(&container_of(it, struct probe, link)->upstream);
 }
 
-void prober_free(struct prober *p)
+void prober_free(struct prober *prober)
 {
-    free(p->probes);
+    if (prober->probes == NULL)
+        return;
+    list_for_each_safe (it, &prober->leaving)
+        free(container_of(it, struct probe, link));
+    free(prober->probes);
 }

@@ -11,6 +11,15 @@ static const char *check_url(struct str value)
                                             : "is not the URL of a node, as http://10.0.0.11:11434";
 }
 
+void node_settings_name(const struct node_settings *node, const struct url *url,
+                        char out[static FLEET_NAME_MAX])
+{
+    if (node->name[0] != '\0')
+        (void)snprintf(out, FLEET_NAME_MAX, "%s", node->name);
+    else
+        (void)addr_print(&url->addr, out);
+}
+
 static const struct setting node_rows[] = {
     {.key = "name",
      .type = SETTING_STRING,
@@ -41,7 +50,6 @@ const struct setting fleet_rows[N_FLEET_ROWS] = {
      .flag = "--node",
      .arg = "URL",
      .shape = &node_shape,
-     .needs_restart = true,
      .text = "Ollama nodes; repeatable. Without any: OLLAMA_HOST, else http://127.0.0.1:11434"},
     {.key = "connection_pool.health_check_interval",
      .type = SETTING_DURATION,

@@ -4,6 +4,7 @@
 /* Settings of the fleet: its nodes, and how often they are probed. */
 
 #include "config/settings.h"
+#include "fleet/fleet.h"
 
 struct node_settings {
     char *name; /* "" in the file: host:port of the URL */
@@ -14,6 +15,10 @@ struct fleet_settings {
     struct setting_objects nodes; /* of struct node_settings */
     nsec_t probe_interval_ns;
 };
+
+/* Its name, or host:port. */
+void node_settings_name(const struct node_settings *node, const struct url *url,
+                        char out[static FLEET_NAME_MAX]);
 
 #define N_FLEET_ROWS 2
 extern const struct setting fleet_rows[N_FLEET_ROWS];

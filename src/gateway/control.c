@@ -48,10 +48,16 @@ static void on_round(struct prober *p)
     }
 }
 
+static void on_gone(struct prober *p, uint16_t index)
+{
+    desk_node_unref(&control_of(p)->gateway->desk, index);
+}
+
 static const struct prober_ops prober_ops = {
     .name = "control",
     .on_report = on_report,
     .on_round = on_round,
+    .on_gone = on_gone,
 };
 
 static void on_looked(struct net_mail *mail)
@@ -103,6 +109,29 @@ static void on_signal(struct net_signal *signal, int number)
     gateway_stop(c->gateway);
 }
 
+static void on_hangup(struct net_signal *signal, int number)
+{
+    struct control *c = container_of(signal, struct control, hangup);
+    struct buf changes = BUF_INIT(RELOAD_TEXT_MAX);
+    struct buf errors = BUF_INIT(RELOAD_TEXT_MAX);
+
+    (void)number;
+    (void)!gateway_reload(c->gateway, STR_NULL, &changes, &errors); /* told in the log */
+    buf_fini(&changes);
+    buf_fini(&errors);
+}
+
+void control_take_view(struct control *c, const struct view *view)
+{
+    c->probe_settings = (struct probe_settings){
+        .interval_ns = view->fleet->probe_interval_ns,
+        .timeout_ns = view->settings->metadata_timeout_ns,
+        .via = str_of(c->gateway->via),
+    };
+    c->admin.settings = &view->settings->http;
+    prober_configure(&c->prober, &c->probe_settings, view->upstream);
+}
+
 int control_init(struct control *c, struct gateway *g, const struct control_ops *ops, int admin_fd)
 {
     int r;
@@ -111,11 +140,6 @@ int control_init(struct control *c, struct gateway *g, const struct control_ops 
     c->ops = ops;
     c->round_ended = -LOOK_PAUSE_NS;
     list_init(&c->lookers);
-    c->probe_settings = (struct probe_settings){
-        .interval_ns = g->fleet->probe_interval_ns,
-        .timeout_ns = g->settings->metadata_timeout_ns,
-        .via = str_of(g->via),
-    };
     c->metrics = metrics_new();
     if (c->metrics == NULL || http_out_init(&c->out) < 0)
         return -ENOMEM;
@@ -125,7 +149,7 @@ int control_init(struct control *c, struct gateway *g, const struct control_ops 
     c->has_loop = true;
     c->admin = (struct http_server){
         .ops = ops->admin,
-        .settings = &g->settings->http,
+        .settings = &g->view->settings->http,
         .loop = &c->loop,
         .metrics = c->metrics,
         .out = &c->out,
@@ -137,8 +161,11 @@ int control_init(struct control *c, struct gateway *g, const struct control_ops 
     if (r == 0)
         r = net_signal_start(&c->loop, &c->signals[1], SIGINT, on_signal);
     if (r == 0)
-        r = prober_start(&c->prober, &c->loop, &prober_ops, &c->probe_settings, g->upstream,
-                         &g->desk.fleet);
+        r = net_signal_start(&c->loop, &c->hangup, SIGHUP, on_hangup);
+    if (r == 0)
+        r = prober_init(&c->prober, &c->loop, &prober_ops, g->desk.fleet.hash_key);
+    if (r == 0)
+        control_take_view(c, g->view);
     return r;
 }
 
@@ -154,6 +181,7 @@ void control_fini(struct control *c)
         prober_stop(&c->prober);
         net_signal_stop(&c->signals[0]);
         net_signal_stop(&c->signals[1]);
+        net_signal_stop(&c->hangup);
         net_loop_fini(&c->loop);
     }
     prober_free(&c->prober);

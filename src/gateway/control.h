@@ -12,6 +12,7 @@
 #include "net/signal.h"
 
 struct gateway;
+struct view;
 struct control;
 
 /* The admin API stands above the gateway; it is handed in. */
@@ -45,7 +46,8 @@ struct control {
     struct list lookers;
     nsec_t round_ended;
     struct net_signal signals[2];
-    unsigned n_signals; /* asked to end so often */
+    struct net_signal hangup; /* read the configuration again */
+    unsigned n_signals;       /* asked to end so often */
     bool has_loop;
     bool is_ready; /* the first round is over */
     bool is_draining;
@@ -55,6 +57,9 @@ struct control {
 /* @admin_fd is taken over. Return: 0, -errno. */
 MUST_USE int control_init(struct control *c, struct gateway *g, const struct control_ops *ops,
                           int admin_fd);
+
+/* What of @view is for this loop. */
+void control_take_view(struct control *c, const struct view *view);
 
 /* Runs the loop until the workers have ended. */
 void control_run(struct control *c);

@@ -3,13 +3,12 @@
 
 #define RETRIES_ALWAYS 10
 
-int desk_init(struct desk *d, const struct str *names, const struct url *urls, size_t n,
-              double retry_budget)
+int desk_init(struct desk *d, double retry_budget)
 {
     *d = (struct desk){0};
     (void)pthread_mutex_init(&d->lock, NULL);
     budget_init(&d->budget, retry_budget, RETRIES_ALWAYS, time_now());
-    return fleet_init(&d->fleet, names, urls, n, (uint64_t)time_wall());
+    return fleet_init(&d->fleet, (uint64_t)time_wall());
 }
 
 void desk_fini(struct desk *d)
@@ -26,6 +25,67 @@ static void lock(struct desk *d)
 static void unlock(struct desk *d)
 {
     (void)pthread_mutex_unlock(&d->lock);
+}
+
+int desk_list_nodes(struct desk *d, const struct fleet_entry *entries, size_t n)
+{
+    int r;
+
+    lock(d);
+    r = fleet_list(&d->fleet, entries, n, time_now());
+    unlock(d);
+    return r;
+}
+
+void desk_set_retry_budget(struct desk *d, double share)
+{
+    lock(d);
+    d->budget.share = share;
+    unlock(d);
+}
+
+void desk_node_ref(struct desk *d, uint16_t node)
+{
+    lock(d);
+    fleet_ref(&d->fleet, node);
+    unlock(d);
+}
+
+void desk_node_unref(struct desk *d, uint16_t node)
+{
+    lock(d);
+    fleet_unref(&d->fleet, node);
+    unlock(d);
+}
+
+bool desk_node_is_listed(struct desk *d, uint16_t node)
+{
+    bool is;
+
+    lock(d);
+    is = d->fleet.nodes[node].life == NODE_LISTED;
+    unlock(d);
+    return is;
+}
+
+size_t desk_n_slots(struct desk *d)
+{
+    size_t n;
+
+    lock(d);
+    n = d->fleet.n_slots;
+    unlock(d);
+    return n;
+}
+
+size_t desk_n_nodes(struct desk *d)
+{
+    size_t n;
+
+    lock(d);
+    n = d->fleet.n_nodes;
+    unlock(d);
+    return n;
 }
 
 int desk_enter(struct desk *d, const struct fleet_ask *ask, bool is_first, nsec_t now,
@@ -55,6 +115,9 @@ static void tell(const struct desk *d, enum fleet_news what, uint16_t node, stru
     if (what == FLEET_NO_NEWS)
         return;
     ret->n_up = fleet_n_up(&d->fleet);
+    ret->n_nodes = d->fleet.n_nodes;
+    ret->url = d->fleet.nodes[node].url;
+    (void)snprintf(ret->name, sizeof(ret->name), "%s", d->fleet.nodes[node].name_text);
     (void)snprintf(ret->why, sizeof(ret->why), "%s", d->fleet.nodes[node].why);
 }
 
@@ -144,14 +207,11 @@ void desk_version(struct desk *d, char out[static 64])
     unlock(d);
 }
 
-void desk_look(struct desk *d, uint16_t node, struct desk_node *ret_node)
+static void copy_node(const struct fleet_node *n, struct desk_node *ret_node)
 {
-    const struct fleet_node *n = &d->fleet.nodes[node];
-
-    lock(d);
     *ret_node = (struct desk_node){
-        .name = n->name,
         .url = n->url,
+        .is_leaving = n->life == NODE_LEAVING,
         .state = n->state,
         .is_ejected = ejection_is_out(&n->ejection, time_now()),
         .in_flight = n->in_flight,
@@ -160,9 +220,37 @@ void desk_look(struct desk *d, uint16_t node, struct desk_node *ret_node)
         .n_resident = n->resident.n_models,
         .since = n->since,
     };
+    (void)snprintf(ret_node->name, sizeof(ret_node->name), "%s", n->name_text);
     (void)snprintf(ret_node->version, sizeof(ret_node->version), "%s", n->version);
     (void)snprintf(ret_node->why, sizeof(ret_node->why), "%s", n->why);
+}
+
+bool desk_look(struct desk *d, uint16_t node, struct desk_node *ret_node)
+{
+    const struct fleet_node *n = &d->fleet.nodes[node];
+    bool is_there;
+
+    lock(d);
+    is_there = n->life != NODE_FREE;
+    if (is_there)
+        copy_node(n, ret_node);
     unlock(d);
+    return is_there;
+}
+
+bool desk_take_up(struct desk *d, uint16_t node, struct desk_node *ret_node)
+{
+    const struct fleet_node *n = &d->fleet.nodes[node];
+    bool is_up;
+
+    lock(d);
+    is_up = n->life == NODE_LISTED && n->state == NODE_UP;
+    if (is_up) {
+        copy_node(n, ret_node);
+        fleet_ref(&d->fleet, node);
+    }
+    unlock(d);
+    return is_up;
 }
 
 int desk_models(struct desk *d, uint16_t node, bool is_loaded, struct buf *out)

@@ -37,13 +37,17 @@ struct desk_news {
     enum fleet_news what;
     uint16_t node;
     size_t n_up;
+    size_t n_nodes;
+    char name[FLEET_NAME_MAX];
+    struct url url;
     char why[192];
 };
 
-/* What an operator sees of a node. */
+/* What an operator sees of a node; a copy. */
 struct desk_node {
-    struct str name; /* lives as long as the desk */
+    char name[FLEET_NAME_MAX];
     struct url url;
+    bool is_leaving; /* off the list, something is in flight */
     enum node_state state;
     bool is_ejected;
     uint32_t in_flight;
@@ -55,20 +59,38 @@ struct desk_node {
     char why[192];
 };
 
-/* Return: 0, -ENOMEM. */
-MUST_USE int desk_init(struct desk *d, const struct str *names, const struct url *urls, size_t n,
-                       double retry_budget);
+/* Without a node. Return: 0, -ENOMEM. */
+MUST_USE int desk_init(struct desk *d, double retry_budget);
 void desk_fini(struct desk *d);
 
-static inline size_t desk_n_nodes(const struct desk *d)
-{
-    return d->fleet.n_nodes;
-}
+/* These are the nodes now. Return: as fleet_list(). */
+MUST_USE int desk_list_nodes(struct desk *d, const struct fleet_entry *entries, size_t n);
 
+void desk_set_retry_budget(struct desk *d, double share);
+
+/* Keeps the slot of a node, that has one, for it. */
+void desk_node_ref(struct desk *d, uint16_t node);
+void desk_node_unref(struct desk *d, uint16_t node);
+
+/*
+ * Of a node that the caller has a grant or a reference of: they do not change, and are read without
+ * the lock.
+ */
 static inline struct str desk_node_name(const struct desk *d, uint16_t node)
 {
     return d->fleet.nodes[node].name;
 }
+
+static inline const struct url *desk_node_url(const struct desk *d, uint16_t node)
+{
+    return &d->fleet.nodes[node].url;
+}
+
+bool desk_node_is_listed(struct desk *d, uint16_t node);
+
+/* Nodes have indexes below it; and how many are on the list. */
+size_t desk_n_slots(struct desk *d);
+size_t desk_n_nodes(struct desk *d);
 
 /* @is_first: a new request, not a further attempt of one. Return: as fleet_pick(). */
 MUST_USE int desk_enter(struct desk *d, const struct fleet_ask *ask, bool is_first, nsec_t now,
@@ -98,7 +120,12 @@ void desk_report(struct desk *d, uint16_t node, struct fleet_report *report,
 
 size_t desk_n_up(struct desk *d);
 void desk_version(struct desk *d, char out[static 64]);
-void desk_look(struct desk *d, uint16_t node, struct desk_node *ret_node);
+
+/* Return: whether there is one at this index. */
+bool desk_look(struct desk *d, uint16_t node, struct desk_node *ret_node);
+
+/* The same for one that is up and on the list; takes a reference. */
+bool desk_take_up(struct desk *d, uint16_t node, struct desk_node *ret_node);
 
 /*
  * Appends the names of a node's models, or of the loaded ones, each with a NUL behind it. Return:

@@ -122,14 +122,14 @@ struct str door_shown_secret(const struct h1_head *head)
 /* Return: REASON_none, unauthorized or forbidden. */
 static enum reason authenticate(struct door_conn *d, const struct h1_head *head, bool has_origin)
 {
-    const struct gateway *g = worker_of(&d->http)->gateway;
+    const struct keys *keys = &d->exchange->view->keys;
     const struct key *key;
 
-    if (g->keys.n_keys == 0) {
+    if (keys->n_keys == 0) {
         d->is_admin = d->http.server->is_loopback && !has_origin;
         return REASON_none;
     }
-    key = keys_find(&g->keys, door_shown_secret(head));
+    key = keys_find(keys, door_shown_secret(head));
     if (key == NULL)
         return REASON_unauthorized;
     d->exchange->tl.key = key->name;
@@ -150,15 +150,15 @@ static bool has_two_origins(const struct h1_head *head)
 /* A page of another origin is refused; one of an allowed origin may read the answer. */
 static enum reason check_origin(struct door_conn *d, const struct h1_head *head, struct str origin)
 {
-    const struct gateway *g = worker_of(&d->http)->gateway;
+    const struct guard *guard = &d->exchange->view->guard;
     struct arena *arena = &d->exchange->arena;
     char *at;
 
-    if (d->http.server->is_loopback && !guard_allows_host(&g->guard, head->host))
+    if (d->http.server->is_loopback && !guard_allows_host(guard, head->host))
         return REASON_forbidden;
     if (origin.s == NULL)
         return REASON_none;
-    if (has_two_origins(head) || !guard_allows_origin(&g->guard, origin))
+    if (has_two_origins(head) || !guard_allows_origin(guard, origin))
         return REASON_forbidden;
     at = origin.len > ORIGIN_MAX ? NULL : arena_alloc(arena, origin.len + 128);
     if (at == NULL)
@@ -321,7 +321,6 @@ static int begin_exchange(struct door_conn *d)
 static int on_head(struct http_conn *c, const struct h1_head *head)
 {
     struct door_conn *d = door_of(c);
-    struct gateway *g = worker_of(c)->gateway;
 
     if (begin_exchange(d) < 0) {
         http_conn_answer(c, 503, STR("Retry-After: 1\r\n"), STR_NULL);
@@ -332,7 +331,8 @@ static int on_head(struct http_conn *c, const struct h1_head *head)
     d->exchange->family = api_family_of_path(head->path);
     if (admit(d, head) != 0)
         return HTTP_CONN_REFUSED;
-    if (forward_prepare(d->exchange, head, &g->keys, g->via) < 0) {
+    if (forward_prepare(d->exchange, head, &d->exchange->view->keys, worker_of(c)->gateway->via) <
+        0) {
         refuse(d, REASON_overload, NULL);
         return HTTP_CONN_REFUSED;
     }

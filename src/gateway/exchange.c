@@ -28,10 +28,11 @@ struct exchange *exchange_new(struct worker *w, struct sink *sink)
         return NULL;
     }
     ex->worker = w;
+    ex->view = view_ref(w->view);
     ex->sink = sink;
     ex->bury.run = exchange_on_bury;
     ex->deadline = NSEC_NEVER;
-    ex->body = BUF_INIT(w->gateway->settings->http.body_max_bytes);
+    ex->body = BUF_INIT(w->view->settings->http.body_max_bytes);
     ex->held = BUF_INIT(RELAY_HELD_MAX);
     ex->answer_fields = BUF_INIT(RELAY_FIELDS_MAX);
     arena_init(&ex->arena, ARENA_MAX);
@@ -55,6 +56,7 @@ void exchange_on_bury(struct net_task *task)
     buf_fini(&ex->held);
     buf_fini(&ex->answer_fields);
     arena_fini(&ex->arena);
+    view_unref(ex->view);
     free(ex);
     worker_check_idle(w);
 }
@@ -63,8 +65,8 @@ int exchange_hold(struct exchange *ex, struct str bytes)
 {
     struct gateway *g = ex->worker->gateway;
     uint64_t before = atomic_fetch_add_explicit(&g->bodies_bytes, bytes.len, memory_order_relaxed);
-    int r =
-        before + bytes.len > g->settings->bodies_max_bytes ? -ENOBUFS : buf_put(&ex->body, bytes);
+    int r = before + bytes.len > ex->view->settings->bodies_max_bytes ? -ENOBUFS
+                                                                      : buf_put(&ex->body, bytes);
 
     if (r < 0)
         (void)atomic_fetch_sub_explicit(&g->bodies_bytes, bytes.len, memory_order_relaxed);
@@ -231,7 +233,7 @@ static nsec_t whole_answer_time(const struct gateway_settings *s)
 
 static nsec_t answer_time(const struct exchange *ex)
 {
-    const struct gateway_settings *s = ex->worker->gateway->settings;
+    const struct gateway_settings *s = ex->view->settings;
     nsec_t t = ex->route->work != API_INFERENCE ? s->metadata_timeout_ns
                : ex->tl.is_stream               ? s->first_token_timeout_ns
                                                 : whole_answer_time(s);
@@ -243,15 +245,16 @@ static nsec_t answer_time(const struct exchange *ex)
 void exchange_ask_node(struct exchange *ex, bool is_fresh)
 {
     struct worker *w = ex->worker;
+    struct upstream *u = worker_nodes_get(&w->nodes, ex->grant.node);
     int r;
 
     ex->state = EXCHANGE_ASKING;
     ex->tl.n_attempts++;
-    ex->tl.node = desk_node_name(&w->gateway->desk, ex->grant.node);
+    /* The node may have left the list, and its slot gone to another, before all is told. */
+    ex->tl.node = arena_dup(&ex->arena, desk_node_name(&w->gateway->desk, ex->grant.node));
     ex->has_looked = false;
     ex->retry_after_ns = -1;
-    r = attempt_start(&ex->attempt, &relay_ops, &w->upstreams[ex->grant.node], &ex->request,
-                      is_fresh);
+    r = u == NULL ? -ENOMEM : attempt_start(&ex->attempt, &relay_ops, u, &ex->request, is_fresh);
     if (r < 0) {
         (void)snprintf(ex->why, sizeof(ex->why), "%s", err_text(r));
         if (r == -EBUSY) {
@@ -349,9 +352,9 @@ void exchange_failed(struct exchange *ex, enum call_outcome outcome)
     struct retry_answer answer;
 
     net_timer_disarm(&ex->timer);
-    answer = ex->is_gone
-                 ? (struct retry_answer){RETRY_NO, 0}
-                 : retry_decide(&g->settings->retry, &ex->retry, &question, &ex->worker->rng);
+    answer = ex->is_gone ? (struct retry_answer){RETRY_NO, 0}
+                         : retry_decide(&ex->view->settings->retry, &ex->retry, &question,
+                                        &ex->worker->rng);
     if (answer.verdict == RETRY_SAME) {
         exchange_ask_node(ex, /* is_fresh= */ true);
         return;
@@ -519,7 +522,7 @@ static void answer_local(struct exchange *ex)
 
 void exchange_start(struct exchange *ex)
 {
-    nsec_t total = ex->worker->gateway->settings->total_timeout_ns;
+    nsec_t total = ex->view->settings->total_timeout_ns;
 
     ex->tl.understood = time_now();
     if (total != NSEC_NEVER && ex->tl.begun + total < ex->deadline)

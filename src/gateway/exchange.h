@@ -41,6 +41,7 @@ struct merge;
 
 struct exchange {
     struct worker *worker;
+    struct view *view; /* of the moment it began; this is its configuration to the end */
     struct sink *sink;
     struct list link;
     struct net_task bury;   /* frees it at the end of the turn */

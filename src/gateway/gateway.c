@@ -21,30 +21,27 @@ static const char *start_hint(const struct url *url)
 
 void gateway_log_news(struct gateway *g, const struct desk_news *news)
 {
+    const char *scheme = news->url.scheme;
     char addr[280];
-    struct str name;
-    const char *scheme;
-    size_t n = g->n_nodes;
 
+    (void)g;
     if (news->what == FLEET_NO_NEWS)
         return;
-    name = g->names[news->node];
-    scheme = g->urls[news->node].scheme;
-    (void)addr_print(&g->urls[news->node].addr, addr);
+    (void)addr_print(&news->url.addr, addr);
     switch (news->what) {
     case FLEET_NODE_UP:
-        log_event(LOG_INFO, "node_up", "node " STR_FMT " %s://%s is up; serving %zu of %zu",
-                  STR_ARG(name), scheme, addr, news->n_up, n);
+        log_event(LOG_INFO, "node_up", "node %s %s://%s is up; serving %zu of %zu", news->name,
+                  scheme, addr, news->n_up, news->n_nodes);
         break;
     case FLEET_NODE_DOWN:
-        log_event(LOG_WARN, "node_down",
-                  "node " STR_FMT " %s://%s: %s; still serving %zu of %zu. %s", STR_ARG(name),
-                  scheme, addr, news->why, news->n_up, n, start_hint(&g->urls[news->node]));
+        log_event(LOG_WARN, "node_down", "node %s %s://%s: %s; still serving %zu of %zu. %s",
+                  news->name, scheme, addr, news->why, news->n_up, news->n_nodes,
+                  start_hint(&news->url));
         break;
     case FLEET_NODE_EJECTED:
         log_event(LOG_WARN, "node_ejected",
-                  "node " STR_FMT " %s://%s answers badly (%s): left alone for a while",
-                  STR_ARG(name), scheme, addr, news->why);
+                  "node %s %s://%s answers badly (%s): left alone for a while", news->name, scheme,
+                  addr, news->why);
         break;
     case FLEET_NO_NEWS:
         break;
@@ -70,20 +67,17 @@ static void list_names(struct str names, char *out, size_t size)
         (void)snprintf(out + at, size - (size_t)at, " and %zu more", n - most);
 }
 
-static void log_node(struct gateway *g, uint16_t index)
+static void log_node(struct gateway *g, uint16_t index, const struct desk_node *node)
 {
     struct buf names = BUF_INIT(1024 * 1024);
-    struct desk_node node;
     char list[1024];
 
-    desk_look(&g->desk, index, &node);
     (void)!desk_models(&g->desk, index, /* is_loaded= */ false, &names);
     list_names(buf_str(&names), list, sizeof(list));
     buf_fini(&names);
-    if (node.state == NODE_UP)
-        log_event(LOG_INFO, "node", "node " STR_FMT ": Ollama %s, %zu models (%zu loaded): %s",
-                  STR_ARG(node.name), node.version, node.n_models, node.n_resident,
-                  list[0] != '\0' ? list : "none");
+    if (node->state == NODE_UP)
+        log_event(LOG_INFO, "node", "node %s: Ollama %s, %zu models (%zu loaded): %s", node->name,
+                  node->version, node->n_models, node->n_resident, list[0] != '\0' ? list : "none");
 }
 
 void gateway_on_ready(struct gateway *g)
@@ -92,17 +86,19 @@ void gateway_on_ready(struct gateway *g)
     size_t n_models = 0;
     size_t n_up = desk_n_up(&g->desk);
 
-    for (size_t i = 0; i < g->n_nodes; i++) {
+    for (size_t i = 0; i < g->view->n_entries; i++) {
         struct desk_node node;
 
-        log_node(g, (uint16_t)i);
-        desk_look(&g->desk, (uint16_t)i, &node);
+        if (!desk_look(&g->desk, (uint16_t)i, &node))
+            continue;
+        log_node(g, (uint16_t)i, &node);
         n_models += node.n_models;
     }
     (void)addr_print(&g->listens[0], addr);
     if (n_up == 0)
         log_event(LOG_WARN, "ready",
-                  "ready, but none of %zu nodes is up: requests get 503 until one is", g->n_nodes);
+                  "ready, but none of %zu nodes is up: requests get 503 until one is",
+                  desk_n_nodes(&g->desk));
     else if (n_models == 0)
         log_event(LOG_INFO, "ready",
                   "ready, but no node has a model yet. On a node: ollama pull llama3.2");
@@ -121,7 +117,7 @@ void gateway_drain(struct gateway *g)
     log_event(LOG_INFO, "draining",
               "ending: nothing new is accepted, streams may go on for %lld s; a second signal ends "
               "at once",
-              (long long)(g->settings->drain_timeout_ns / NSEC_PER_SEC));
+              (long long)(g->view->settings->drain_timeout_ns / NSEC_PER_SEC));
     g->control.is_draining = true;
     for (size_t i = 0; i < g->n_workers; i++)
         worker_drain(&g->workers[i]);
@@ -146,32 +142,6 @@ static void on_worker_ended(struct net_mail *mail)
  * The beginning
  */
 
-static int make_nodes(struct gateway *g)
-{
-    const struct node_settings *nodes = g->fleet->nodes.items;
-    char addr[280];
-    char *at;
-
-    g->n_nodes = g->fleet->nodes.n;
-    g->names = calloc(g->n_nodes, sizeof(struct str));
-    g->urls = calloc(g->n_nodes, sizeof(struct url));
-    g->name_texts = calloc(g->n_nodes, sizeof(addr));
-    if (g->names == NULL || g->urls == NULL || g->name_texts == NULL)
-        return -ENOMEM;
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        int r = url_parse_node(str_of(nodes[i].url), &g->urls[i]);
-
-        if (r < 0)
-            return r;
-        at = g->name_texts + i * sizeof(addr);
-        (void)snprintf(at, sizeof(addr), "%s",
-                       nodes[i].name[0] != '\0' ? nodes[i].name
-                                                : addr_print(&g->urls[i].addr, addr));
-        g->names[i] = str_of(at);
-    }
-    return 0;
-}
-
 static void make_via(struct gateway *g)
 {
     uint64_t id = 0;
@@ -179,67 +149,6 @@ static void make_via(struct gateway *g)
     (void)!getrandom(&id, sizeof(id), 0);
     (void)snprintf(g->via, sizeof(g->via), "1.1 chasqui-%016llx", (unsigned long long)id);
     g->via_token = str_from(str_of(g->via), 4);
-}
-
-static bool is_same_addr(const struct addr *a, const struct addr *b)
-{
-    bool is_all = b->host[0] == '\0' || str_eq(str_of(b->host), STR("0.0.0.0")) ||
-                  str_eq(str_of(b->host), STR("::"));
-
-    return a->port == b->port && ((addr_is_loopback(a) && (addr_is_loopback(b) || is_all)) ||
-                                  str_eq_nocase(str_of(a->host), str_of(b->host)));
-}
-
-/* A gateway that asks itself would go round for ever. */
-static int check_not_self(const struct gateway *g)
-{
-    char addr[280];
-
-    for (size_t i = 0; i < g->n_nodes; i++)
-        for (size_t k = 0; k < g->n_listens; k++)
-            if (is_same_addr(&g->urls[i].addr, &g->listens[k])) {
-                log_event(
-                    LOG_ERROR, "self",
-                    "node " STR_FMT
-                    " is this gateway itself (%s); name the Ollama server instead: --node URL, "
-                    "or unset OLLAMA_HOST",
-                    STR_ARG(g->names[i]), addr_print(&g->listens[k], addr));
-                return -EINVAL;
-            }
-    return 0;
-}
-
-/* Others may come in only with keys, or when the operator says that anybody may. */
-static int check_exposure(const struct gateway *g, const struct addr *at, bool is_admin)
-{
-    char addr[280];
-
-    if (addr_is_loopback(at))
-        return 0;
-    if (is_admin ? g->keys.n_keys > 0 : g->keys.n_keys > 0 || g->settings->allow_anonymous)
-        return 0;
-    log_event(LOG_ERROR, "exposed",
-              "%s can be reached by other machines and there are no keys: anybody could use your "
-              "models. Give "
-              "--keys-file FILE (lines of name:key:scopes)%s, or listen on 127.0.0.1",
-              addr_print(at, addr),
-              is_admin ? "" : ", or allow_anonymous: true in the configuration");
-    return -EPERM;
-}
-
-static int load_keys(struct gateway *g)
-{
-    struct buf errors = BUF_INIT(65536);
-    int r;
-
-    if (g->settings->keys_file[0] == '\0')
-        return 0;
-    r = keys_load(g->settings->keys_file, &g->keys, &errors);
-    if (errors.len > 0)
-        log_event(r < 0 ? LOG_ERROR : LOG_WARN, "keys", STR_FMT,
-                  STR_ARG(str_trim(buf_str(&errors))));
-    buf_fini(&errors);
-    return r;
 }
 
 /* @is_optional: nobody asked for it, so that it is in use is no reason to give up. */
@@ -277,7 +186,7 @@ static int parse_list(const struct strings *texts, uint16_t default_port, struct
 
 static int parse_listens(struct gateway *g)
 {
-    const struct gateway_settings *s = g->settings;
+    const struct gateway_settings *s = g->view->settings;
     int r = parse_list(&s->listen, 11435, &g->listens);
 
     if (r == 0)
@@ -288,11 +197,7 @@ static int parse_listens(struct gateway *g)
         return r;
     g->n_listens = s->listen.n;
     g->n_mcp_listens = s->listen_mcp.n;
-    for (size_t i = 0; i < g->n_listens && r == 0; i++)
-        r = check_exposure(g, &g->listens[i], false);
-    for (size_t i = 0; i < g->n_mcp_listens && r == 0; i++)
-        r = check_exposure(g, &g->mcp_listens[i], false);
-    return r == 0 ? check_exposure(g, &g->control.admin_addr, true) : r;
+    return 0;
 }
 
 /*
@@ -307,8 +212,8 @@ static int bind_listens(struct gateway *g, int *fds)
         r = bind_one(&g->listens[i], g->n_workers, fds + i * g->n_workers, "http", false);
     for (size_t i = 0; i < g->n_mcp_listens && r == 0; i++) {
         r = bind_one(&g->mcp_listens[i], g->n_workers, fds + (g->n_listens + i) * g->n_workers,
-                     "mcp", g->settings->is_mcp_default);
-        if (r == -EADDRINUSE && g->settings->is_mcp_default) {
+                     "mcp", g->view->settings->is_mcp_default);
+        if (r == -EADDRINUSE && g->view->settings->is_mcp_default) {
             g->n_mcp_listens = 0;
             r = 0;
         }
@@ -323,8 +228,6 @@ static int start_workers(struct gateway *g)
     int *own = calloc(n, sizeof(int));
     int r = fds == NULL || own == NULL ? -ENOMEM : bind_listens(g, fds);
 
-    if (r == 0)
-        r = check_not_self(g);
     for (size_t k = 0; k < g->n_workers && r == 0; k++) {
         for (size_t i = 0; i < g->n_listens + g->n_mcp_listens; i++)
             own[i] = fds[i * g->n_workers + k];
@@ -336,34 +239,29 @@ static int start_workers(struct gateway *g)
     return r;
 }
 
-static int start(struct gateway *g, const struct control_ops *ops)
+static int start(struct gateway *g, const struct control_ops *ops, struct buf *errors)
 {
-    char hostname[256] = "";
     int admin_fd;
-    int r = make_nodes(g);
+    int r = parse_listens(g);
 
-    if (r < 0)
-        return r;
     make_via(g);
-    (void)gethostname(hostname, sizeof(hostname) - 1);
-    r = guard_init(&g->guard, str_of(g->settings->origins), str_of(hostname));
     if (r == 0)
-        r = load_keys(g);
-    if (r == 0)
-        r = parse_listens(g);
-    if (r == 0)
-        r = desk_init(&g->desk, g->names, g->urls, g->n_nodes, g->settings->retry_budget);
+        r = desk_init(&g->desk, g->view->settings->retry_budget);
     if (r == 0)
         r = bind_one(&g->control.admin_addr, 1, &admin_fd, "admin", false);
     if (r == 0)
         r = start_workers(g);
     if (r == 0)
         r = control_init(&g->control, g, ops, admin_fd);
+    if (r == 0)
+        r = gateway_list_nodes(g, g->view, errors);
     for (size_t k = 0; k < g->n_workers && r == 0; k++)
         r = worker_start(&g->workers[k]);
     /* out of threads in the middle of starting: nothing sane is left to do */
     if (r < 0 && g->workers[0].is_running)
         abort();
+    if (r == 0)
+        prober_look_again(&g->control.prober);
     return r;
 }
 
@@ -380,29 +278,44 @@ static void gateway_fini(struct gateway *g)
         worker_join(&g->workers[k]);
     control_fini(&g->control);
     desk_fini(&g->desk);
-    keys_fini(&g->keys);
-    guard_fini(&g->guard);
     free(g->workers);
     free(g->listens);
     free(g->mcp_listens);
-    free(g->names);
-    free(g->urls);
-    free(g->name_texts);
+    view_unref(g->view);
+    view_unref(g->first_view);
 }
 
-int gateway_run(const struct gateway_settings *settings, const struct upstream_settings *upstream,
-                const struct fleet_settings *fleet, const struct control_ops *ops)
+/* A view, and all that runs on it. */
+static int open_gateway(struct gateway *g, struct gateway_config *config,
+                        const struct config_ops *config_ops, const struct control_ops *control_ops,
+                        struct buf *errors)
 {
-    struct gateway g = {.settings = settings, .upstream = upstream, .fleet = fleet};
-    int r;
+    int r = view_new(config_ops, config, &g->view, errors);
 
-    g.n_workers = count_workers(settings);
-    g.workers = calloc(g.n_workers, sizeof(struct worker));
-    r = g.workers == NULL ? -ENOMEM : start(&g, ops);
     if (r < 0)
-        log_event(LOG_ERROR, "start", "cannot start: %s", err_text(r));
-    else
+        return r;
+    g->view->generation = 1;
+    g->first_view = view_ref(g->view);
+    g->n_workers = count_workers(g->view->settings);
+    g->workers = calloc(g->n_workers, sizeof(struct worker));
+    return g->workers == NULL ? -ENOMEM : start(g, control_ops, errors);
+}
+
+int gateway_run(struct gateway_config *config, const struct config_ops *config_ops,
+                const struct control_ops *control_ops)
+{
+    struct gateway g = {0};
+    struct buf errors = BUF_INIT(65536);
+    int r = open_gateway(&g, config, config_ops, control_ops, &errors);
+
+    if (errors.len > 0)
+        log_event(r < 0 ? LOG_ERROR : LOG_WARN, "config", STR_FMT,
+                  STR_ARG(str_trim(buf_str(&errors))));
+    buf_fini(&errors);
+    if (r == 0)
         control_run(&g.control);
+    else
+        log_event(LOG_ERROR, "start", "cannot start: %s", err_text(r));
     gateway_fini(&g);
     if (r == 0)
         log_event(LOG_INFO, "ended", "ended");

@@ -4,27 +4,22 @@
 /*
  * The gateway: life of the process
  *
- * Owns what workers share: the desk, keys and guards (immutable), the account of held bodies, and
- * the control thread.
+ * Owns what workers share: the desk, the account of held bodies, and the control thread with the
+ * view that is in effect.
  */
 
 #include <stdatomic.h>
 
-#include "admit/guard.h"
-#include "admit/keys.h"
-#include "fleet/settings.h"
 #include "gateway/control.h"
 #include "gateway/desk.h"
-#include "gateway/settings.h"
+#include "gateway/reload.h"
 #include "gateway/worker.h"
 
 struct gateway {
-    const struct gateway_settings *settings;
-    const struct upstream_settings *upstream;
-    const struct fleet_settings *fleet;
+    struct view *view;       /* in effect; control's, each worker has its own reference */
+    struct view *first_view; /* of the start: what needs a restart is still as it says */
+    struct reload_counts reloads;
     struct desk desk;
-    struct keys keys;
-    struct guard guard;
     struct control control;
     struct worker *workers;
     size_t n_workers;
@@ -33,18 +28,14 @@ struct gateway {
     size_t n_listens;
     struct addr *mcp_listens;
     size_t n_mcp_listens;
-    size_t n_nodes;
-    struct str *names;
-    struct url *urls;
-    char *name_texts;              /* owns what names point at */
     _Atomic uint64_t bodies_bytes; /* of all held bodies; workers add and subtract, relaxed */
     char via[48];                  /* "1.1 chasqui-<random>": how this process knows itself again */
     struct str via_token;          /* "chasqui-<random>" in it */
 };
 
-/* Runs until it is told to end. @settings etc. outlive it. Return: exit code. */
-int gateway_run(const struct gateway_settings *settings, const struct upstream_settings *upstream,
-                const struct fleet_settings *fleet, const struct control_ops *ops);
+/* Runs until it is told to end. @config is taken over. Return: exit code. */
+int gateway_run(struct gateway_config *config, const struct config_ops *config_ops,
+                const struct control_ops *control_ops);
 
 /* The first round of probes is over: tells the reader what was found and what to try. */
 void gateway_on_ready(struct gateway *g);

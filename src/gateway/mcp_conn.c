@@ -7,6 +7,7 @@ static void forget(struct mcp_conn *c)
 
     list_remove(&c->link);
     free(c->peer);
+    free(c->key_name);
     free(c);
     listener->n_conns--;
     metrics_gauge_add(listener->metrics, METRICS_CLIENTS, -1);
@@ -64,20 +65,24 @@ int mcp_listener_open(struct mcp_listener *listener, int fd)
     return net_listener_open(listener->loop, &listener->listener, fd, on_connection);
 }
 
+void mcp_conn_dismiss(struct mcp_conn *c, unsigned grace_s)
+{
+    struct wire *w = &c->wire;
+
+    if (mcp_session_goaway(&w->session, MCP_GOAWAY_MAINTENANCE, grace_s, time_now()) < 0)
+        wire_close(w);
+    else
+        wire_wake(w);
+}
+
 void mcp_listener_drain(struct mcp_listener *listener, unsigned grace_s)
 {
     if (!listener->is_open)
         return;
     listener->is_draining = true;
     net_listener_close(&listener->listener);
-    list_for_each_safe (it, &listener->conns) {
-        struct wire *w = &container_of(it, struct mcp_conn, link)->wire;
-
-        if (mcp_session_goaway(&w->session, MCP_GOAWAY_MAINTENANCE, grace_s, time_now()) < 0)
-            wire_close(w);
-        else
-            wire_wake(w);
-    }
+    list_for_each_safe (it, &listener->conns)
+        mcp_conn_dismiss(container_of(it, struct mcp_conn, link), grace_s);
 }
 
 void mcp_listener_close(struct mcp_listener *listener)

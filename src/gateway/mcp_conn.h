@@ -41,7 +41,7 @@ struct mcp_conn {
     struct mcp_listener *listener;
     struct list link;
     struct list requests; /* the door's, in flight */
-    struct str key_name;  /* of the key it showed; the gateway's memory */
+    char *key_name;       /* of the key it showed; NULL: none */
     char *peer;           /* NULL until an access line needs it */
 };
 
@@ -50,6 +50,9 @@ MUST_USE int mcp_listener_open(struct mcp_listener *listener, int fd);
 
 /* Accepts nothing more, says GOAWAY; connections end with their last call or after @grace_s. */
 void mcp_listener_drain(struct mcp_listener *listener, unsigned grace_s);
+
+/* Says GOAWAY to one: it ends with its last call or after @grace_s. */
+void mcp_conn_dismiss(struct mcp_conn *c, unsigned grace_s);
 
 /* Cuts everything off. */
 void mcp_listener_close(struct mcp_listener *listener);

@@ -9,6 +9,7 @@
 #include "gateway/gateway.h"
 #include "observe/log.h"
 
+#define KEY_GRACE_S  30 /* for the calls of a connection whose key is gone */
 #define FIELDS_MAX   4096
 #define ANSWER_MAX   (64 * 1024 * 1024)
 #define ENCODED_KEPT (1024 * 1024)       /* between conversions */
@@ -417,7 +418,7 @@ static void describe(struct door_call *q)
     ex->family = API_OLLAMA;
     ex->tl.route = ex->route;
     ex->tl.peer = arena_dup(&ex->arena, str_of(c->peer));
-    ex->tl.key = c->key_name;
+    ex->tl.key = arena_dup(&ex->arena, str_of(c->key_name));
     ex->tl.method = STR("MCP");
     ex->request.method = ex->route->methods & H1_POST ? STR("POST") : STR("GET");
     ex->request.target = ex->route->path;
@@ -493,7 +494,7 @@ static void answer_health(struct mcp_conn *c, struct mcp_call *call,
     char json[128];
     struct str body;
     int n = snprintf(json, sizeof(json), "{\"status\":\"%s\",\"nodes_up\":%zu,\"nodes\":%zu}",
-                     n_up > 0 ? "ok" : "no_node", n_up, g->n_nodes);
+                     n_up > 0 ? "ok" : "no_node", n_up, desk_n_nodes(&g->desk));
 
     if (encode(c, codec_of(c, message), codec_service_get(CODEC_HEALTH), str_make(json, (size_t)n),
                &body) < 0)
@@ -546,18 +547,18 @@ static void on_room(struct mcp_session *s, struct mcp_call *call)
 static int on_hello(struct mcp_session *s, const struct mcp_hello *hello)
 {
     struct mcp_conn *c = mcp_conn_of(s);
-    const struct gateway *g = worker_of(c->listener)->gateway;
+    const struct keys *keys = &worker_of(c->listener)->view->keys;
     const struct key *key;
 
-    if (g->keys.n_keys == 0)
+    if (keys->n_keys == 0)
         return 0;
     if (hello->auth.len < 2 || hello->auth.s[0] != MCP_AUTH_BEARER)
         return MCP_UNAUTHENTICATED;
-    key = keys_find(&g->keys, str_from(hello->auth, 1));
+    key = keys_find(keys, str_from(hello->auth, 1));
     if (key == NULL)
         return MCP_UNAUTHENTICATED;
-    c->key_name = key->name;
-    return 0;
+    c->key_name = str_dup(key->name);
+    return c->key_name != NULL ? 0 : MCP_OVERLOADED;
 }
 
 static const struct mcp_session_ops session_ops = {
@@ -581,6 +582,45 @@ static void on_gone(struct mcp_conn *c)
     }
 }
 
+static const struct key *find_by_name(const struct keys *keys, struct str name)
+{
+    for (size_t i = 0; i < keys->n_keys; i++)
+        if (str_eq(keys->keys[i].name, name))
+            return &keys->keys[i];
+    return NULL;
+}
+
+/* Whether what the connection showed at its begin would let it in now. */
+static bool is_still_valid(const struct mcp_conn *c, const struct keys *before,
+                           const struct keys *now)
+{
+    const struct key *old;
+    const struct key *new;
+
+    if (now->n_keys == 0)
+        return true;
+    if (c->key_name == NULL)
+        return false;
+    old = find_by_name(before, str_of(c->key_name));
+    new = find_by_name(now, str_of(c->key_name));
+    return old != NULL && new != NULL &&str_eq(old->secret, new->secret) &&
+           old->scopes == new->scopes;
+}
+
+void mcp_door_take_keys(struct mcp_listener *listener, const struct keys *before,
+                        const struct keys *now)
+{
+    if (!listener->is_open)
+        return;
+    listener->settings.needs_key = now->n_keys > 0;
+    list_for_each_safe (it, &listener->conns) {
+        struct mcp_conn *c = container_of(it, struct mcp_conn, link);
+
+        if (!is_still_valid(c, before, now))
+            mcp_conn_dismiss(c, KEY_GRACE_S);
+    }
+}
+
 static const char codecs[N_CODECS] = {CODEC_PROTOBUF, CODEC_JSON};
 
 void mcp_door_init(struct mcp_listener *listener, struct worker *w)
@@ -593,7 +633,7 @@ void mcp_door_init(struct mcp_listener *listener, struct worker *w)
         .metrics = w->metrics,
         .on_idle = &w->idle_check,
     };
-    listener->settings.needs_key = w->gateway->keys.n_keys > 0;
+    listener->settings.needs_key = w->view->keys.n_keys > 0;
     listener->settings.hello.codecs = str_make(codecs, N_CODECS);
     listener->encoded = BUF_INIT(ANSWER_MAX);
     arena_init(&listener->scratch, SCRATCH_MAX);

@@ -10,9 +10,14 @@
  * `echo` and `health` are answered here.
  */
 
+#include "admit/keys.h"
 #include "gateway/mcp_conn.h"
 
 struct worker;
 
 /* Fills ops, settings and the rest of @listener, one of @w. */
 void mcp_door_init(struct mcp_listener *listener, struct worker *w);
+
+/* Keys have changed: connections whose key is not valid any more end with their last call. */
+void mcp_door_take_keys(struct mcp_listener *listener, const struct keys *before,
+                        const struct keys *now);

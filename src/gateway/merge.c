@@ -11,8 +11,8 @@
 struct leg {
     struct merge *merge;
     struct attempt attempt;
-    struct str node;
-    uint16_t index;
+    struct str node; /* in the exchange's arena */
+    uint16_t index;  /* a reference */
     int status;
     bool is_retried;
     struct buf body;
@@ -46,8 +46,10 @@ void merge_cancel(struct merge *m)
     if (m == NULL || m->is_over)
         return;
     m->is_over = true;
-    for (size_t i = 0; i < m->n_legs; i++)
+    for (size_t i = 0; i < m->n_legs; i++) {
         attempt_cancel(&m->legs[i].attempt);
+        desk_node_unref(&m->exchange->worker->gateway->desk, m->legs[i].index);
+    }
     net_timer_fini(&m->exchange->worker->loop, &m->timer);
     net_defer(&m->exchange->worker->loop, &m->bury);
 }
@@ -135,12 +137,12 @@ static const struct attempt_ops leg_ops = {
 
 static int ask(struct leg *leg, bool is_fresh)
 {
-    struct worker *w = leg->merge->exchange->worker;
+    struct upstream *u = worker_nodes_get(&leg->merge->exchange->worker->nodes, leg->index);
 
     leg->status = 0;
     buf_reset(&leg->body);
-    return attempt_start(&leg->attempt, &leg_ops, &w->upstreams[leg->index], &leg->merge->request,
-                         is_fresh);
+    return u == NULL ? -ENOMEM
+                     : attempt_start(&leg->attempt, &leg_ops, u, &leg->merge->request, is_fresh);
 }
 
 static void on_fail(struct attempt *a, enum call_outcome outcome, int err)
@@ -154,21 +156,26 @@ static void on_fail(struct attempt *a, enum call_outcome outcome, int err)
         close_leg(leg, 0);
 }
 
-static void add_legs(struct merge *m)
+static void add_legs(struct merge *m, size_t n)
 {
     struct desk *desk = &m->exchange->worker->gateway->desk;
 
-    for (size_t i = 0; i < desk_n_nodes(desk); i++) {
+    for (size_t i = 0; i < n; i++) {
         struct leg *leg = &m->legs[m->n_legs];
         struct desk_node node;
 
-        desk_look(desk, (uint16_t)i, &node);
-        if (node.state != NODE_UP)
+        if (!desk_take_up(desk, (uint16_t)i, &node))
             continue;
         *leg = (struct leg){
-            .merge = m, .node = node.name, .index = (uint16_t)i, .body = BUF_INIT(LISTING_MAX)};
+            .merge = m,
+            .node = arena_dup(&m->exchange->arena, str_of(node.name)),
+            .index = (uint16_t)i,
+            .body = BUF_INIT(LISTING_MAX),
+        };
         if (ask(leg, /* is_fresh= */ false) == 0)
             m->n_legs++;
+        else
+            desk_node_unref(desk, leg->index);
     }
     m->n_open = m->n_legs;
 }
@@ -176,7 +183,7 @@ static void add_legs(struct merge *m)
 int merge_start(struct exchange *ex)
 {
     struct worker *w = ex->worker;
-    size_t n = desk_n_nodes(&w->gateway->desk);
+    size_t n = desk_n_slots(&w->gateway->desk);
     struct merge *m = calloc(1, sizeof(*m));
 
     if (m == NULL)
@@ -198,8 +205,8 @@ int merge_start(struct exchange *ex)
         .fields = ex->request.fields,
         .hops = ex->request.hops,
     };
-    net_timer_arm(&w->loop, &m->timer, time_now() + w->gateway->settings->metadata_timeout_ns);
-    add_legs(m);
+    net_timer_arm(&w->loop, &m->timer, time_now() + ex->view->settings->metadata_timeout_ns);
+    add_legs(m, n);
     if (m->n_legs == 0)
         finish(m);
     return 0;

@@ -106,7 +106,7 @@ static void commit(struct exchange *ex)
 
 void relay_arm(struct exchange *ex)
 {
-    nsec_t t = ex->worker->gateway->settings->between_tokens_timeout_ns;
+    nsec_t t = ex->view->settings->between_tokens_timeout_ns;
     nsec_t due = t == NSEC_NEVER ? NSEC_NEVER : time_now() + t;
 
     net_timer_arm(&ex->worker->loop, &ex->timer, due < ex->deadline ? due : ex->deadline);

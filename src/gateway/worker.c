@@ -48,14 +48,14 @@ static void on_drain(struct net_mail *mail)
 
     /* Up: what GOAWAY promises must not be over before the drain time-out is. */
     unsigned grace_s =
-        (unsigned)((w->gateway->settings->drain_timeout_ns + NSEC_PER_SEC - 1) / NSEC_PER_SEC);
+        (unsigned)((w->view->settings->drain_timeout_ns + NSEC_PER_SEC - 1) / NSEC_PER_SEC);
 
     w->is_draining = true;
     for (size_t i = 0; i < w->gateway->n_listens; i++)
         http_server_drain(&w->servers[i]);
     for (size_t i = 0; i < w->gateway->n_mcp_listens; i++)
         mcp_listener_drain(&w->mcp_listeners[i], grace_s);
-    net_timer_arm(&w->loop, &w->drain_timer, time_now() + w->gateway->settings->drain_timeout_ns);
+    net_timer_arm(&w->loop, &w->drain_timer, time_now() + w->view->settings->drain_timeout_ns);
     worker_check_idle(w);
 }
 
@@ -74,27 +74,17 @@ void worker_stop(struct worker *w)
     net_mail_post(&w->loop, &w->stop_mail);
 }
 
-static void on_pool(struct upstream *u, int idle_delta, int busy_delta)
+void worker_take_view(struct worker *w, struct view *view)
 {
-    metrics_pool(container_of(u->loop, struct worker, loop)->metrics, idle_delta, busy_delta);
-}
+    struct view *before = w->view;
 
-static int init_upstreams(struct worker *w)
-{
-    struct gateway *g = w->gateway;
-    size_t n = desk_n_nodes(&g->desk);
-
-    w->upstreams = calloc(n, sizeof(struct upstream));
-    if (w->upstreams == NULL)
-        return -ENOMEM;
-    for (size_t i = 0; i < n; i++) {
-        int r = upstream_init(&w->upstreams[i], &w->loop, g->upstream, g->names[i], &g->urls[i]);
-
-        if (r < 0)
-            return r;
-        w->upstreams[i].on_pool = on_pool;
-    }
-    return 0;
+    w->view = view;
+    for (size_t i = 0; i < w->gateway->n_listens; i++)
+        w->servers[i].settings = &view->settings->http;
+    for (size_t i = 0; i < w->gateway->n_mcp_listens; i++)
+        mcp_door_take_keys(&w->mcp_listeners[i], &before->keys, &view->keys);
+    worker_nodes_configure(&w->nodes);
+    view_unref(before);
 }
 
 static int init_mcp_listeners(struct worker *w, const int *fds)
@@ -128,7 +118,7 @@ static int init_servers(struct worker *w, const int *fds)
         int r;
 
         s->ops = &door_ops;
-        s->settings = &g->settings->http;
+        s->settings = &w->view->settings->http;
         s->loop = &w->loop;
         s->metrics = w->metrics;
         s->out = &w->out;
@@ -145,7 +135,7 @@ int worker_init(struct worker *w, struct gateway *gateway, const int *fds)
 {
     int r;
 
-    *w = (struct worker){.gateway = gateway};
+    *w = (struct worker){.gateway = gateway, .view = view_ref(gateway->view)};
     list_init(&w->exchanges);
     w->drain_mail.deliver = on_drain;
     w->stop_mail.deliver = on_stop;
@@ -159,7 +149,7 @@ int worker_init(struct worker *w, struct gateway *gateway, const int *fds)
     if (r == 0)
         r = net_timer_init(&w->loop, &w->drain_timer, on_drain_timeout);
     if (r == 0)
-        r = init_upstreams(w);
+        r = worker_nodes_init(&w->nodes, w);
     if (r == 0)
         r = init_servers(w, fds);
     return r;
@@ -174,8 +164,7 @@ static void close_all(struct worker *w)
         http_server_close(&w->servers[i]);
     for (size_t i = 0; i < w->gateway->n_mcp_listens && w->mcp_listeners != NULL; i++)
         mcp_listener_close(&w->mcp_listeners[i]);
-    for (size_t i = 0; i < desk_n_nodes(&w->gateway->desk) && w->upstreams != NULL; i++)
-        upstream_close(&w->upstreams[i]);
+    worker_nodes_close(&w->nodes);
     net_timer_fini(&w->loop, &w->drain_timer);
 }
 
@@ -216,7 +205,8 @@ void worker_join(struct worker *w)
     if (w->has_loop)
         net_loop_fini(&w->loop);
     http_out_fini(&w->out);
-    free(w->upstreams);
+    worker_nodes_fini(&w->nodes);
+    view_unref(w->view);
     free(w->servers);
     for (size_t i = 0; w->mcp_listeners != NULL && i < w->gateway->n_mcp_listens; i++)
         mcp_listener_fini(&w->mcp_listeners[i]);

@@ -13,7 +13,8 @@
 #include "base/rng.h"
 #include "gateway/http_conn.h"
 #include "gateway/mcp_conn.h"
-#include "upstream/upstream.h"
+#include "gateway/nodes.h"
+#include "gateway/view.h"
 
 struct gateway;
 
@@ -21,7 +22,8 @@ struct worker {
     struct net_loop loop;
     struct gateway *gateway;
     pthread_t thread;
-    struct upstream *upstreams;         /* one per node, in the order of the fleet */
+    struct view *view; /* this worker's; exchanges keep that of their begin */
+    struct worker_nodes nodes;
     struct http_server *servers;        /* one per HTTP listener */
     struct mcp_listener *mcp_listeners; /* one per MCP listener */
     struct http_out out;
@@ -46,6 +48,9 @@ struct worker {
  */
 MUST_USE int worker_init(struct worker *w, struct gateway *gateway, const int *fds);
 MUST_USE int worker_start(struct worker *w);
+
+/* On the worker's thread: @view is the one from now on; the reference is taken over. */
+void worker_take_view(struct worker *w, struct view *view);
 
 /* From any thread: finish what runs, within the drain time-out, then end the loop. */
 void worker_drain(struct worker *w);

@@ -336,6 +336,11 @@ static int put_event(const struct stream *s, const char *program, enum log_level
     return put_json_event(level, event, text, out);
 }
 
+void log_set_level(enum log_level level)
+{
+    atomic_store_explicit(&least_level, (int)level, memory_order_relaxed);
+}
+
 bool log_is_on(enum log_level level)
 {
     return (int)level >= atomic_load_explicit(&least_level, memory_order_relaxed);

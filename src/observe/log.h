@@ -45,6 +45,9 @@ MUST_USE int log_start(const struct log_settings *settings);
 /* Writes what is left and ends the thread. */
 void log_stop(void);
 
+/* Any thread. */
+void log_set_level(enum log_level level);
+
 bool log_is_on(enum log_level level);
 
 /* One event. @event is a stable word ("node_down"); the text says what, where, and what to do. */

@@ -18,7 +18,7 @@ static void on_closed(struct net_stream *s)
 {
     struct upstream_conn *c = container_of(s, struct upstream_conn, stream);
 
-    c->upstream->n_conns--;
+    upstream_gone(c->upstream);
     buf_fini(&c->head);
     free(c);
 }
@@ -283,8 +283,9 @@ static void finish(struct upstream_conn *c, bool can_keep)
     struct attempt *a = c->attempt;
     struct str rest = a->is_stream ? records_rest(&a->records) : STR_NULL;
 
-    can_keep = can_keep && !c->is_last && !c->upstream->is_closing && c->stream.is_reading &&
-               c->body_sent == a->request->body.len && net_stream_unsent(&c->stream) == 0;
+    can_keep = can_keep && !c->is_last && !c->upstream->is_closing && !c->upstream->is_retired &&
+               c->stream.is_reading && c->body_sent == a->request->body.len &&
+               net_stream_unsent(&c->stream) == 0;
     if (rest.len > 0) {
         a->ops->on_record(a, rest);
         if (c->attempt == a)
@@ -431,13 +432,20 @@ static int init(struct upstream *u)
     return 0;
 }
 
+static void close_idle(struct upstream *u)
+{
+    struct list *it;
+
+    while ((it = list_first(&u->pool.idle)) != NULL)
+        conn_close(container_of(it, struct upstream_conn, member.link));
+}
+
 static void close_all(struct upstream *u)
 {
     struct list *it;
 
     buf_fini(&u->head);
-    while ((it = list_first(&u->pool.idle)) != NULL)
-        conn_close(container_of(it, struct upstream_conn, member.link));
+    close_idle(u);
     while ((it = list_first(&u->busy)) != NULL) {
         struct upstream_conn *c = container_of(it, struct upstream_conn, busy_link);
 
@@ -455,5 +463,6 @@ const struct upstream_kind upstream_http = {
     .cancel = cancel,
     .pause = pause_reading,
     .resume = resume_reading,
+    .retire = close_idle,
     .close = close_all,
 };

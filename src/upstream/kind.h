@@ -17,8 +17,12 @@ struct upstream_kind {
     void (*cancel)(struct attempt *a);              /* it is running */
     void (*pause)(struct attempt *a);
     void (*resume)(struct attempt *a);
+    void (*retire)(struct upstream *u); /* closes what carries nothing */
     void (*close)(struct upstream *u);
 };
+
+/* A connection is gone; with the last one a retired upstream is empty. */
+void upstream_gone(struct upstream *u);
 
 extern const struct upstream_kind upstream_http;
 extern const struct upstream_kind upstream_mcp;

@@ -283,9 +283,9 @@ static void on_closed(struct wire *w)
     u->mcp->n_wires--;
     if (err < 0)
         fail_waiting(u, err);
-    u->n_conns--;
     if (u->on_pool != NULL)
         u->on_pool(u, 0, -1);
+    upstream_gone(u);
     if (u->is_closing && u->n_conns == 0)
         release(u);
 }
@@ -557,6 +557,19 @@ static int init(struct upstream *u)
     return 0;
 }
 
+/* Wires without a call close now, others are looked at again each second. */
+static void retire(struct upstream *u)
+{
+    list_for_each_safe (it, &u->mcp->wires) {
+        struct mcp_wire *mw = container_of(it, struct mcp_wire, link);
+
+        mw->is_going = mw->has_greeted;
+        if (mw->wire.session.n_calls == 0 && list_is_empty(&u->mcp->waiting))
+            wire_close(&mw->wire);
+    }
+    net_timer_arm(u->loop, &u->sweep, time_now() + NSEC_PER_SEC);
+}
+
 static void close_all(struct upstream *u)
 {
     struct list *it;
@@ -580,5 +593,6 @@ const struct upstream_kind upstream_mcp = {
     .cancel = cancel,
     .pause = pause_taking,
     .resume = resume_taking,
+    .retire = retire,
     .close = close_all,
 };

@@ -16,6 +16,8 @@
 
 struct upstream;
 
+typedef void upstream_empty_fn(struct upstream *u);
+
 /* Connections became idle or busy, came or went. NULL: nobody counts. */
 typedef void upstream_pool_fn(struct upstream *u, int idle_delta, int busy_delta);
 
@@ -45,6 +47,9 @@ struct upstream {
     struct buf head;        /* of the request that is being sent */
     struct list busy;       /* connections that carry an attempt or are being opened */
     unsigned n_conns;       /* all, the closing ones included */
+    upstream_empty_fn *on_empty;
+    struct net_task empty;
+    bool is_retired;
     bool is_closing;
 };
 
@@ -52,6 +57,17 @@ struct upstream {
 MUST_USE int upstream_init(struct upstream *u, struct net_loop *loop,
                            const struct upstream_settings *settings, struct str name,
                            const struct url *url);
+
+/* @settings are new, or have moved: those of before are not looked at any more. */
+void upstream_configure(struct upstream *u, const struct upstream_settings *settings);
+
+/**
+ * upstream_retire() - nothing new will be asked of the node
+ * @on_empty:  the last connection is gone and the memory may go; never inside this call
+ *
+ * Idle connections close, attempts that run go on and take their connections with them.
+ */
+void upstream_retire(struct upstream *u, upstream_empty_fn *on_empty);
 
 /*
  * Closes all connections; attempts that still run end without a callback. The memory may go once

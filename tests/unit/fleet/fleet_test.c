@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,17 +16,27 @@
 #define X       STR("x:latest")
 #define Y       STR("y:latest")
 
-static const struct str names[N_NODES] = {STR_INIT("a"), STR_INIT("b"), STR_INIT("c"),
-                                          STR_INIT("d")};
+static const char *const names[N_NODES] = {"a", "b", "c", "d"};
+
+/* A node of this name; its port tells its URL. */
+static struct fleet_entry entry(const char *name, uint16_t port)
+{
+    return (struct fleet_entry){
+        .name = str_of(name),
+        .url = {.scheme = "http", .addr = {.host = "10.0.0.1", .port = port}},
+    };
+}
 
 /* Four nodes, nothing known of them. */
 static int setup(void **state)
 {
     static struct fleet f;
-    static struct url urls[N_NODES];
+    struct fleet_entry entries[N_NODES];
 
     *state = &f;
-    return fleet_init(&f, names, urls, N_NODES, 1);
+    for (uint16_t i = 0; i < N_NODES; i++)
+        entries[i] = entry(names[i], i);
+    return fleet_init(&f, 1) < 0 ? -1 : fleet_list(&f, entries, N_NODES, START);
 }
 
 static int teardown(void **state)
@@ -415,6 +426,102 @@ static void the_lowest_version_that_is_up_is_what_clients_may_count_on(void **st
     assert_string_equal(fleet_lowest_version(f), "0.9.12");
 }
 
+/* ---- the list ---- */
+
+static void list(struct fleet *f, const struct fleet_entry *entries, size_t n)
+{
+    assert_int_equal(fleet_list(f, entries, n, START), 0);
+}
+
+static void a_node_off_the_list_is_not_picked_and_those_that_stay_are_as_before(void **state)
+{
+    struct fleet *f = *state;
+    const struct fleet_entry rest[] = {entry("b", 1), entry("d", 3)};
+    struct fleet_ask x = ask_for(f, X);
+
+    all_up(f);
+    list(f, rest, 2);
+    assert_int_equal(fleet_n_up(f), 2);
+    assert_int_equal(f->n_nodes, 2);
+    for (int i = 0; i < 10; i++) {
+        uint16_t index = pick(f, &x, START);
+
+        assert_true(index == 1 || index == 3);
+    }
+}
+
+static void a_slot_is_free_when_nothing_is_in_flight_and_nobody_refers_to_it(void **state)
+{
+    struct fleet *f = *state;
+    const struct fleet_entry rest[] = {entry("b", 1)};
+    struct fleet_ask x = ask_for(f, X);
+
+    (void)come_up(f, 0, X, START);
+    assert_int_equal(pick(f, &x, START), 0);
+    fleet_ref(f, 0);
+    list(f, rest, 1);
+    assert_int_equal(f->nodes[0].life, NODE_LEAVING);
+    assert_string_equal(f->nodes[0].name_text, "a");
+    assert_int_equal(leave(f, 0, CALL_RESET, START, START), FLEET_NO_NEWS);
+    assert_int_equal(f->nodes[0].life, NODE_LEAVING);
+    fleet_unref(f, 0);
+    assert_int_equal(f->nodes[0].life, NODE_FREE);
+    assert_int_equal(f->nodes[2].life, NODE_FREE); /* nothing ever kept it */
+}
+
+static void a_node_that_comes_back_while_it_leaves_goes_on(void **state)
+{
+    struct fleet *f = *state;
+    const struct fleet_entry one[] = {entry("b", 1)};
+    const struct fleet_entry both[] = {entry("b", 1), entry("a", 0)};
+
+    (void)come_up(f, 0, X, START);
+    fleet_ref(f, 0);
+    list(f, one, 1);
+    list(f, both, 2);
+    assert_int_equal(f->nodes[0].life, NODE_LISTED);
+    assert_int_equal(f->nodes[0].state, NODE_UP);
+    fleet_unref(f, 0);
+    assert_int_equal(f->nodes[0].life, NODE_LISTED);
+}
+
+static void a_new_name_takes_over_what_is_known_of_the_server(void **state)
+{
+    struct fleet *f = *state;
+    const struct fleet_entry renamed[] = {entry("z", 0), entry("b", 1)};
+    struct fleet_ask x = ask_for(f, X);
+    uint16_t old = 0;
+    uint16_t index = old;
+
+    (void)come_up(f, old, X, START);
+    fleet_ref(f, old);
+    list(f, renamed, 2);
+    assert_int_equal(fleet_pick(f, &x, START, &index), 0);
+    assert_int_not_equal(index, old);
+    assert_string_equal(f->nodes[index].name_text, "z");
+    assert_int_equal(f->nodes[index].state, NODE_UP);
+    fleet_unref(f, old);
+}
+
+static void a_list_without_room_changes_nothing(void **state)
+{
+    static struct fleet_entry many[FLEET_MAX_NODES];
+    struct fleet *f = *state;
+    const struct fleet_entry one[] = {entry("new", 9)};
+
+    /* Two whole generations of nodes that cannot go yet. */
+    for (uint16_t round = 0; round < 2; round++) {
+        for (uint16_t i = 0; i < FLEET_MAX_NODES; i++)
+            many[i] = entry(round == 0 ? "x" : "y", i);
+        list(f, many, FLEET_MAX_NODES);
+        for (uint16_t i = 0; i < FLEET_MAX_SLOTS; i++)
+            if (f->nodes[i].life == NODE_LISTED)
+                fleet_ref(f, i);
+    }
+    assert_int_equal(fleet_list(f, one, 1, START), -ENOBUFS);
+    assert_int_equal(f->n_nodes, FLEET_MAX_NODES);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -438,6 +545,11 @@ int main(void)
         TEST(another_idle_node_is_one_that_could_begin_at_once),
         TEST(equals_take_turns_also_when_some_lack_the_model),
         TEST(the_lowest_version_that_is_up_is_what_clients_may_count_on),
+        TEST(a_node_off_the_list_is_not_picked_and_those_that_stay_are_as_before),
+        TEST(a_slot_is_free_when_nothing_is_in_flight_and_nobody_refers_to_it),
+        TEST(a_node_that_comes_back_while_it_leaves_goes_on),
+        TEST(a_new_name_takes_over_what_is_known_of_the_server),
+        TEST(a_list_without_room_changes_nothing),
         cmocka_unit_test(at_most_half_of_the_nodes_that_are_up_are_ejected),
     };
 

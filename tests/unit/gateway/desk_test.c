@@ -11,8 +11,6 @@
 
 #define X STR("registry.ollama.ai/library/x:latest")
 
-static const struct str names[2] = {STR_INIT("a"), STR_INIT("b")};
-
 static struct fleet_ask ask_for(const struct desk *d)
 {
     return (struct fleet_ask){.key = X, .hash = hash_bytes(d->fleet.hash_key, X)};
@@ -34,11 +32,11 @@ static void report(struct desk *d, uint16_t node, bool is_ok, struct desk_news *
 static int setup(void **state)
 {
     static struct desk d;
-    static struct url urls[2];
+    static const struct fleet_entry entries[2] = {{.name = STR_INIT("a")}, {.name = STR_INIT("b")}};
     struct desk_news news;
 
     *state = &d;
-    if (desk_init(&d, names, urls, 2, 0.0) < 0)
+    if (desk_init(&d, 0.0) < 0 || desk_list_nodes(&d, entries, 2) < 0)
         return -1;
     report(&d, 0, true, &news);
     report(&d, 1, true, &news);
