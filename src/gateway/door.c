@@ -318,9 +318,27 @@ static int begin_exchange(struct door_conn *d)
     return 0;
 }
 
+static void on_reject(struct http_conn *c, int status, const char *text)
+{
+    const struct api_error error = {
+        .reason = status == 413   ? REASON_too_large
+                  : status == 408 ? REASON_request_timeout
+                  : status == 503 ? REASON_overload
+                                  : REASON_bad_request,
+        .status = status,
+        .text = str_of(text),
+    };
+    struct door_conn *d = door_of(c);
+
+    if (d->exchange == NULL && begin_exchange(d) < 0)
+        return;
+    exchange_fail(d->exchange, &error);
+}
+
 static int on_head(struct http_conn *c, const struct h1_head *head)
 {
     struct door_conn *d = door_of(c);
+    int r;
 
     if (begin_exchange(d) < 0) {
         http_conn_answer(c, 503, STR("Retry-After: 1\r\n"), STR_NULL);
@@ -331,12 +349,12 @@ static int on_head(struct http_conn *c, const struct h1_head *head)
     d->exchange->family = api_family_of_path(head->path);
     if (admit(d, head) != 0)
         return HTTP_CONN_REFUSED;
-    if (forward_prepare(d->exchange, head, &d->exchange->view->keys, worker_of(c)->gateway->via) <
-        0) {
+    r = forward_prepare(d->exchange, head, &d->exchange->view->keys, worker_of(c)->gateway->via);
+    if (r == -ENOMEM)
         refuse(d, REASON_overload, NULL);
-        return HTTP_CONN_REFUSED;
-    }
-    return 0;
+    else if (r < 0)
+        on_reject(c, h1_error_status(r), err_text(r));
+    return r < 0 ? HTTP_CONN_REFUSED : 0;
 }
 
 static int on_body(struct http_conn *c, struct str bytes)
@@ -370,22 +388,6 @@ static void on_room(struct http_conn *c)
 
     if (d->exchange != NULL)
         exchange_room(d->exchange);
-}
-
-static void on_reject(struct http_conn *c, int status, const char *text)
-{
-    const struct api_error error = {
-        .reason = status == 413   ? REASON_too_large
-                  : status == 408 ? REASON_request_timeout
-                                  : REASON_bad_request,
-        .status = status,
-        .text = str_of(text),
-    };
-    struct door_conn *d = door_of(c);
-
-    if (d->exchange == NULL && begin_exchange(d) < 0)
-        return;
-    exchange_fail(d->exchange, &error);
 }
 
 static struct http_conn *conn_new(struct http_server *server)

@@ -3,6 +3,12 @@
 
 #include <errno.h>
 
+#include "base/err.h"
+
+/* What gateways behind this one add: Via each; once Host and Content-Length. */
+#define ADDED_FIELDS_MAX (FORWARD_HOPS_MAX + 3)
+#define ADDED_BYTES_MAX  1024
+
 static const struct str kept_back[] = {
     STR_INIT("host"),   STR_INIT("content-length"),  STR_INIT("origin"),
     STR_INIT("expect"), STR_INIT("accept-encoding"), STR_INIT("forwarded"),
@@ -73,14 +79,30 @@ static unsigned count_hops(const struct h1_head *head)
     return n;
 }
 
+/*
+ * The first gateway keeps room for what all of them add, so that none behind it finds the head too
+ * large. @bound: of the fields.
+ */
+static bool has_room(const struct h1_head *head, size_t bound)
+{
+    const struct h1_limits limits = H1_LIMITS_DEFAULT;
+    size_t len = head->method_name.len + head->path.len + head->query.len + bound;
+
+    return count_hops(head) > 0 || (head->n_fields + ADDED_FIELDS_MAX <= H1_MAX_FIELDS &&
+                                    len + ADDED_BYTES_MAX <= limits.head_max);
+}
+
 int forward_prepare(struct exchange *ex, const struct h1_head *head, const struct keys *keys,
                     const char *via)
 {
     struct str via_value = str_of(via);
-    char *fields = arena_alloc(&ex->arena, fields_bound(head, via_value));
+    size_t bound = fields_bound(head, via_value);
+    char *fields = arena_alloc(&ex->arena, bound);
     char *target = arena_alloc(&ex->arena, head->path.len + head->query.len + 1);
     char *at = fields;
 
+    if (!has_room(head, bound))
+        return -EX_H1_HEAD_TOO_LARGE;
     if (fields == NULL || target == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < head->n_fields; i++) {

@@ -17,7 +17,7 @@
 
 /*
  * Fills ex->request (method, target, fields) and the trace id out of @head. @via: value of the Via
- * field to add. Return: 0, -ENOMEM.
+ * field to add. Return: 0; -ENOMEM; -EX_H1_HEAD_TOO_LARGE, since each gateway behind adds to it.
  */
 MUST_USE int forward_prepare(struct exchange *ex, const struct h1_head *head,
                              const struct keys *keys, const char *via);

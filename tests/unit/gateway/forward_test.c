@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/err.h"
 #include "gateway/forward.h"
 
 #define VIA "1.1 chasqui-00ff"
@@ -72,6 +73,33 @@ static void what_is_the_clients_goes_on_and_what_is_ours_does_not(void **state)
         assert_str(ex.request.fields, wanted);
         arena_fini(&ex.arena);
     }
+}
+
+static int prepare_fields(size_t n_fields, const char *via)
+{
+    const struct keys keys = {0};
+    struct h1_head head = {.n_fields = n_fields};
+    struct exchange ex;
+    int r;
+
+    for (size_t i = 0; i < n_fields; i++)
+        head.fields[i] = (struct h1_field){.name = STR("A"), .value = STR("b")};
+    head.fields[0] = (struct h1_field){.name = STR("Via"), .value = str_of(via)};
+    memset(&ex, 0, sizeof(ex));
+    arena_init(&ex.arena, 65536);
+    r = forward_prepare(&ex, &head, &keys, VIA);
+    arena_fini(&ex.arena);
+    return r;
+}
+
+static void the_first_gateway_keeps_room_for_those_behind(void **state)
+{
+    const size_t most = H1_MAX_FIELDS - FORWARD_HOPS_MAX - 3;
+
+    (void)state;
+    assert_int_equal(prepare_fields(most, "1.1 other"), 0);
+    assert_int_equal(prepare_fields(most + 1, "1.1 other"), -EX_H1_HEAD_TOO_LARGE);
+    assert_int_equal(prepare_fields(most + 1, "1.1 chasqui-11"), 0);
 }
 
 static void our_keys_do_not_reach_a_node(void **state)
@@ -192,6 +220,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_the_clients_goes_on_and_what_is_ours_does_not),
+        cmocka_unit_test(the_first_gateway_keeps_room_for_those_behind),
         cmocka_unit_test(our_keys_do_not_reach_a_node),
         cmocka_unit_test(the_target_goes_on_as_it_was_sent),
         cmocka_unit_test(there_is_room_for_the_longest_length_behind_the_fields),
