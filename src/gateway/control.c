@@ -154,6 +154,7 @@ int control_init(struct control *c, struct gateway *g, const struct control_ops 
         .metrics = c->metrics,
         .out = &c->out,
         .is_loopback = addr_is_loopback(&c->admin_addr),
+        .takes_spare = true,
     };
     r = http_server_open(&c->admin, admin_fd);
     if (r == 0)

@@ -305,14 +305,26 @@ static const char *reject_text(int err)
 {
     if (err == -ETIMEDOUT)
         return "the request did not arrive in time";
+    if (err == -EMFILE)
+        return "the gateway has too many connections";
     return err == -EMSGSIZE ? "the request body is too large" : err_text(err);
+}
+
+static int reject_status(int err)
+{
+    if (err == -ETIMEDOUT)
+        return 408;
+    if (err == -EMFILE)
+        return 503;
+    return err == -EMSGSIZE ? 413 : h1_error_status(err);
 }
 
 static void reject(struct http_conn *c, int err)
 {
-    int status = err == -ETIMEDOUT ? 408 : err == -EMSGSIZE ? 413 : h1_error_status(err);
+    int status = reject_status(err);
 
-    metrics_count(c->server->metrics, METRICS_PARSE_REJECTS);
+    if (status != 503)
+        metrics_count(c->server->metrics, METRICS_PARSE_REJECTS);
     if (c->state == HTTP_CONN_HEAD) {
         c->is_http10 = false;
         c->is_head_request = false;
@@ -374,6 +386,22 @@ static void send_continue(struct http_conn *c, struct str rest)
     http_conn_flush(c);
 }
 
+/* The next piece may not take long, nor the whole longer than its bytes so far allow. */
+static void await_body(struct http_conn *c)
+{
+    const struct http_settings *settings = c->server->settings;
+    nsec_t due = time_now() + settings->body_idle_timeout_ns;
+    nsec_t allowed;
+
+    if (settings->body_rate_bytes > 0) {
+        allowed = c->body_begun + settings->body_idle_timeout_ns +
+                  (nsec_t)((double)c->body_bytes / (double)settings->body_rate_bytes *
+                           (double)NSEC_PER_SEC);
+        due = allowed < due ? allowed : due;
+    }
+    net_timer_arm(c->server->loop, &c->timer, due);
+}
+
 static void begin_request(struct http_conn *c, const struct h1_head *head)
 {
     c->is_http10 = head->minor == 0;
@@ -381,6 +409,7 @@ static void begin_request(struct http_conn *c, const struct h1_head *head)
     c->wants_close = !head->keep_alive;
     c->is_continue_due = head->expect_continue;
     c->body_bytes = 0;
+    c->body_begun = time_now();
     c->state = HTTP_CONN_BODY;
     h1_body_init(&c->body, head);
 }
@@ -419,7 +448,7 @@ static int read_head(struct http_conn *c, struct str *in)
     r = c->server->ops->on_head(c, &head);
     if (r == HTTP_CONN_REFUSED)
         return H1_DONE;
-    arm(c, c->server->settings->body_idle_timeout_ns);
+    await_body(c);
     if (head.framing != H1_BODY_NONE)
         send_continue(c, *in);
     return 0;
@@ -538,7 +567,7 @@ static void on_read(struct net_stream *s, struct str bytes)
         return;
     }
     if (c->state == HTTP_CONN_BODY)
-        arm(c, c->server->settings->body_idle_timeout_ns);
+        await_body(c);
     r = read_request(c, &bytes);
     keep(c, bytes, /* is_kept= */ false, r);
 }
@@ -622,6 +651,10 @@ static void on_connection(struct net_listener *listener)
         return;
     }
     list_put_back(&server->conns, &c->link);
+    if (!server->takes_spare && net_stream_is_spare(&c->stream)) {
+        reject(c, -EMFILE);
+        return;
+    }
     arm(c, server->settings->keep_alive_ns);
     net_stream_read_start(&c->stream);
 }

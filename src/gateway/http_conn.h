@@ -52,6 +52,8 @@ struct http_conn_ops {
 struct http_settings {
     nsec_t head_timeout_ns; /* from its first byte to its last */
     nsec_t body_idle_timeout_ns;
+    /* a body that comes slower is not waited for, body_idle_timeout_ns of grace apart; 0: any */
+    uint64_t body_rate_bytes;
     nsec_t keep_alive_ns;   /* between requests */
     nsec_t send_timeout_ns; /* a client that takes nothing for so long is cut off */
     uint64_t body_max_bytes;
@@ -87,6 +89,7 @@ struct http_server {
     struct net_task *on_idle;
     bool is_draining; /* answers say Connection: close, idle connections go */
     bool is_loopback; /* only this machine reaches the listener */
+    bool takes_spare; /* serves also on the last descriptors: who looks what is wrong must get in */
 };
 
 enum http_conn_state {
@@ -112,6 +115,7 @@ struct http_conn {
     struct h1_body body;
     uint64_t body_bytes; /* of this request so far */
     nsec_t head_begun;   /* first byte of the head in hand; 0: none came yet */
+    nsec_t body_begun;   /* its head was whole */
     size_t unsent_seen;  /* output that waited when the timer was set */
     nsec_t linger_until; /* when patience with a client that goes on sending ends */
     enum http_conn_state state;

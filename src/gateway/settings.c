@@ -157,6 +157,13 @@ const struct setting gateway_rows[N_GATEWAY_ROWS] = {
      .min = 1024,
      .max = 4294967296.0,
      .text = "One request body"},
+    {.key = "limits.body_rate",
+     .type = SETTING_SIZE,
+     AT(http.body_rate_bytes),
+     .def = "1KiB",
+     .max = 1073741824.0,
+     .text = "A request body that comes slower than this per second, timeouts.body_idle of grace "
+             "apart, is refused; 0: any"},
     {.key = "memory.bodies",
      .type = SETTING_SIZE,
      AT(bodies_max_bytes),

@@ -29,5 +29,5 @@ struct gateway_settings {
     double retry_budget;
 };
 
-#define N_GATEWAY_ROWS 24
+#define N_GATEWAY_ROWS 25
 extern const struct setting gateway_rows[N_GATEWAY_ROWS];

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "net/connect.h"
@@ -13,6 +14,7 @@
 
 #define WRITE_PIECES_MAX 128
 #define NOTSENT_LOWAT    (64 * 1024)
+#define SPARE_SHARE      8 /* of the descriptors, one in so many */
 
 /* Output that the kernel did not take at once. */
 struct unsent {
@@ -269,6 +271,17 @@ void net_stream_lowat(struct net_stream *s)
 
     if (uv_fileno(&s->uv.handle, &fd) == 0)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
+}
+
+bool net_stream_is_spare(const struct net_stream *s)
+{
+    struct rlimit limit;
+    uv_os_fd_t fd;
+
+    /* The kernel gives the lowest free number, so a high one tells that those below are taken. */
+    if (uv_fileno(&s->uv.handle, &fd) < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return false;
+    return (rlim_t)fd >= limit.rlim_cur - limit.rlim_cur / SPARE_SHARE;
 }
 
 void net_stream_keepalive(struct net_stream *s, unsigned seconds)

@@ -93,6 +93,12 @@ void net_stream_reset(struct net_stream *s);
 /* Keeps little unsent in the kernel, so that what is written next can still be chosen. */
 void net_stream_lowat(struct net_stream *s);
 
+/*
+ * Whether @s took one of the last descriptors of the process, which are kept for saying no, for
+ * connections to nodes and for the admin listener: an eighth of RLIMIT_NOFILE.
+ */
+bool net_stream_is_spare(const struct net_stream *s);
+
 /* TCP keep-alive probes after @seconds of silence. */
 void net_stream_keepalive(struct net_stream *s, unsigned seconds);
 

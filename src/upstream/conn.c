@@ -143,13 +143,19 @@ static int send_request(struct upstream_conn *c, struct attempt *a)
     return send_body(c, pieces, 1);
 }
 
+/* We lack what a connection needs; the node has no part in it. */
+static bool is_own_want(int err)
+{
+    return err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOBUFS;
+}
+
 static void on_connect(struct net_stream *s, int err)
 {
     struct upstream_conn *c = container_of(s, struct upstream_conn, stream);
     nsec_t keepalive = c->upstream->settings->keepalive_interval_ns;
 
     if (err < 0) {
-        fail(c, CALL_CONNECT_FAILED, err);
+        fail(c, is_own_want(err) ? CALL_OVERLOAD : CALL_CONNECT_FAILED, err);
         return;
     }
     net_timer_fini(c->upstream->loop, &c->timer);
