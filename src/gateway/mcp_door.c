@@ -543,7 +543,7 @@ static void on_room(struct mcp_session *s, struct mcp_call *call)
     exchange_room(q->exchange);
 }
 
-/* A key where keys are needed. Return: 0, MCP_UNAUTHENTICATED, MCP_PERMISSION_DENIED. */
+/* A key where keys are needed. Return: 0, MCP_UNAUTHENTICATED. */
 static int on_hello(struct mcp_session *s, const struct mcp_hello *hello)
 {
     struct mcp_conn *c = mcp_conn_of(s);

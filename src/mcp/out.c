@@ -9,10 +9,10 @@ struct mcp_out *mcp_out_new(struct mcp_session *s, unsigned type, const struct m
 {
     size_t ext_len = ext != NULL ? mcp_ext_len(ext) : 0;
     size_t len = MCP_OUT_FRONT + ext_len + body_len;
-    bool is_small = len <= MCP_SMALL_CAP;
+    enum mcp_kind kind = len <= MCP_SMALL_CAP ? MCP_KIND_SMALL : N_MCP_KINDS;
     size_t deadline_at = 0;
-    struct mcp_out *o = is_small ? mcp_pool_get(s->pool, MCP_KIND_SMALL)
-                                 : mcp_pool_resize(s->pool, NULL, sizeof(*o) + len);
+    struct mcp_out *o = kind == MCP_KIND_SMALL ? mcp_pool_get(s->pool, kind)
+                                               : mcp_pool_resize(s->pool, NULL, sizeof(*o) + len);
 
     if (o == NULL)
         return NULL;
@@ -20,7 +20,7 @@ struct mcp_out *mcp_out_new(struct mcp_session *s, unsigned type, const struct m
         .type = (uint8_t)type,
         .ext_len = (uint32_t)ext_len,
         .body_len = (uint32_t)body_len,
-        .is_small = is_small,
+        .kind = (uint8_t)kind,
     };
     if (ext == NULL)
         return o;
@@ -43,8 +43,8 @@ void mcp_out_free(struct mcp_session *s, struct mcp_out *o)
         o->is_done = true;
         return;
     }
-    if (o->is_small)
-        mcp_pool_put(s->pool, MCP_KIND_SMALL, o);
+    if (o->kind < N_MCP_KINDS)
+        mcp_pool_put(s->pool, (enum mcp_kind)o->kind, o);
     else
         (void)mcp_pool_resize(s->pool, o, 0);
 }

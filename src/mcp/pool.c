@@ -13,6 +13,7 @@ static const struct kind {
 } kinds[N_MCP_KINDS] = {
     [MCP_KIND_CALL] = {sizeof(struct mcp_call), 1024},
     [MCP_KIND_SMALL] = {sizeof(struct mcp_out) + MCP_SMALL_CAP, 1024},
+    [MCP_KIND_RUN] = {sizeof(struct mcp_out) + MCP_RUN_CAP, 512},
     [MCP_KIND_BATCH] = {sizeof(struct mcp_batch), 16},
 };
 

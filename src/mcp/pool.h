@@ -22,6 +22,7 @@ struct mcp_memory {
 enum mcp_kind {
     MCP_KIND_CALL,  /* struct mcp_call */
     MCP_KIND_SMALL, /* a message of up to MCP_SMALL_CAP bytes */
+    MCP_KIND_RUN,   /* small chunks of a stream, up to MCP_RUN_CAP bytes */
     MCP_KIND_BATCH, /* the frames of one write */
     N_MCP_KINDS,
 };

@@ -41,6 +41,8 @@ static int push(struct mcp_call *call, unsigned type, const struct mcp_ext *ext,
     if (s->unsent / BACKSTOP > s->settings->session_unsent &&
         (type == MCP_CHUNK || body.len > SMALL_ANSWER_BYTES))
         return -ENOBUFS;
+    if (type == MCP_CHUNK && mcp_run_takes(s, ext, body.len))
+        return mcp_run_put(s, call, body);
     o = mcp_out_new(s, type, ext, body.len);
     if (o == NULL)
         return -ENOMEM;

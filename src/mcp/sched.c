@@ -3,8 +3,6 @@
 #include "mcp/wire.h"
 
 #define SMALL_MAX      4096                     /* payload of a small message */
-#define MCP_COPY_MAX   1024                     /* longest body that is copied into a batch */
-#define CREDITS_MAX    64                       /* entries of a CREDIT frame */
 #define TOTAL_LEN_ROOM (2 + MCP_TOTAL_LEN_SIZE) /* block made of it alone */
 
 enum emitted {
@@ -75,10 +73,11 @@ static uint32_t cut_ext_len(const struct mcp_out *o)
     return (o->ext_len > 0 ? o->ext_len : 2) + MCP_TOTAL_LEN_SIZE;
 }
 
-/* What the next frame of a call will be. */
+/* What the next frame of a call will be; of a run, the next frames. */
 struct cut {
     uint32_t head; /* bytes of the extension block in it */
     uint32_t body;
+    uint32_t run; /* bytes of these frames, headers and bodies */
     bool is_more;
 };
 
@@ -95,6 +94,13 @@ static enum emitted cut_next(const struct mcp_session *s, const struct mcp_call 
     uint32_t head = o->is_begun ? 0 : o->ext_len;
     uint32_t left = o->body_len - o->sent;
 
+    if (o->run_len > 0) {
+        ret->run = mcp_run_cut(o, min_u32(of_call, of_session), &ret->body);
+        ret->is_more = o->run_at + ret->run < o->run_len;
+        if (ret->run > 0)
+            return EMITTED;
+        return of_session <= of_call ? EMIT_STARVED : EMIT_PARKED;
+    }
     if (head + left <= most) {
         *ret = (struct cut){.head = head, .body = left};
         return EMITTED;
@@ -105,6 +111,17 @@ static enum emitted cut_next(const struct mcp_session *s, const struct mcp_call 
         return EMITTED;
     }
     return of_session <= of_call ? EMIT_STARVED : EMIT_PARKED;
+}
+
+/* @n bytes do not wait any more; @len bytes of payload, with what was added to them, were sent. */
+static void count_sent(struct mcp_session *s, struct mcp_call *call, uint32_t n, uint32_t len)
+{
+    call->unsent -= n;
+    s->unsent -= n;
+    if (s->is_plain)
+        return;
+    mcp_tx_use(&call->tx, len);
+    mcp_tx_use(&s->tx, len);
 }
 
 static void put_frame(struct mcp_session *s, struct mcp_batch *b, struct mcp_call *call,
@@ -123,12 +140,16 @@ static void put_frame(struct mcp_session *s, struct mcp_batch *b, struct mcp_cal
     mcp_batch_body(b, o, mcp_out_body(o) + o->sent, cut->body);
     o->is_begun = true;
     o->sent += cut->body;
-    call->unsent -= left;
-    s->unsent -= left;
-    if (s->is_plain)
-        return;
-    mcp_tx_use(&call->tx, (uint32_t)len);
-    mcp_tx_use(&s->tx, (uint32_t)len);
+    count_sent(s, call, left, (uint32_t)len);
+}
+
+static void put_run(struct mcp_session *s, struct mcp_batch *b, struct mcp_call *call,
+                    struct mcp_out *o, const struct cut *cut)
+{
+    mcp_batch_body(b, o, o->bytes + o->run_at, cut->run);
+    o->run_at += (uint16_t)cut->run;
+    o->sent += cut->body;
+    count_sent(s, call, cut->body, cut->body);
 }
 
 void mcp_sched_put_deadline(const struct mcp_session *s, struct mcp_out *o, nsec_t due)
@@ -231,6 +252,8 @@ static enum emitted emit(struct mcp_session *s, struct mcp_batch *b, struct mcp_
     struct mcp_out *o = call->first_out;
     struct cut cut = {0};
     enum emitted r = EMITTED;
+    uint32_t n_copied;
+    uint32_t n;
 
     *ret_len = 0;
     if (o != NULL && o->type == MCP_REQUEST && !o->is_begun)
@@ -245,11 +268,15 @@ static enum emitted emit(struct mcp_session *s, struct mcp_batch *b, struct mcp_
         mcp_sched_unlist(call);
     if (r != EMITTED)
         return r;
-    if (!mcp_batch_has_room(b, MCP_HEADER_LEN + cut.head + (cut.body > MCP_COPY_MAX ? 0 : cut.body),
-                            cut.body > MCP_COPY_MAX))
+    n = cut.run > 0 ? cut.run : cut.body;
+    n_copied = (cut.run > 0 ? 0 : MCP_HEADER_LEN + cut.head) + (n > MCP_COPY_MAX ? 0 : n);
+    if (!mcp_batch_has_room(b, n_copied, n > MCP_COPY_MAX))
         return EMIT_FULL;
     *ret_len = cut.head + cut.body;
-    put_frame(s, b, call, o, &cut);
+    if (cut.run > 0)
+        put_run(s, b, call, o, &cut);
+    else
+        put_frame(s, b, call, o, &cut);
     note_sent(s, call, o);
     if (!cut.is_more && !finish_message(s, call))
         return EMITTED;
@@ -258,8 +285,8 @@ static enum emitted emit(struct mcp_session *s, struct mcp_batch *b, struct mcp_
 }
 
 /*
- * Round robin by message: a call that sent one goes to the back of its list by itself. One that had
- * to be cut for want of credit keeps its place.
+ * Round robin by message, or by run: a call that sent one goes to the back of its list by itself. One
+ * that had to be cut for want of credit keeps its place.
  */
 static enum emitted stage_small(struct mcp_session *s, struct mcp_batch *b)
 {

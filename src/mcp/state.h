@@ -13,6 +13,7 @@
  * server.c    the frames a server gets; batch.c, serve_plain.c likewise
  * respond.c   what a server's application asks for
  * out.c       messages waiting to be sent
+ * run.c       small chunks of a stream, waiting together
  * sched.c     which of them goes next
  * output.c    the bytes of one write
  */
@@ -21,19 +22,25 @@
 
 #define MCP_OUT_FRONT 16  /* in front of a payload: header 8, room for a block with TOTAL_LEN 8 */
 #define MCP_SMALL_CAP 448 /* bytes of a pooled message, with MCP_OUT_FRONT */
+#define MCP_RUN_CAP   4032
 
-/* A message, or a whole control frame, waiting to be written. */
+/*
+ * A message, or a whole control frame, waiting to be written. Or a run: small chunks behind one
+ * another, whole frames with their headers, from bytes[0] on.
+ */
 struct mcp_out {
     struct mcp_out *next;
     uint32_t seq;     /* of a control frame */
     uint32_t ext_len; /* with its length field; 0: no block */
     uint32_t body_len;
-    uint32_t sent;        /* of the body */
+    uint32_t sent;        /* of the body; body and sent of a run: without its headers */
     uint16_t method_len;  /* of the TLV METHOD, the first one */
     uint16_t deadline_at; /* offset of the value in the block; 0: none */
+    uint16_t run_at;      /* of a run: its first frame that was not sent */
+    uint16_t run_len;     /* of a run: bytes in it; 0: it is none */
     uint16_t n_pins;      /* batches that point into it */
     uint8_t type;
-    bool is_small; /* from the pool */
+    uint8_t kind;  /* of the pool; N_MCP_KINDS: memory of its own */
     bool is_begun; /* its first frame has been written */
     bool is_done;  /* freed when unpinned */
     char bytes[];  /* front, block, body */
@@ -187,6 +194,14 @@ struct mcp_out *mcp_out_new_error(struct mcp_session *s, uint32_t seq, const str
                                   const struct mcp_error *error);
 void mcp_out_put_control(struct mcp_session *s, struct mcp_out *o);
 void mcp_out_drop_control(struct mcp_session *s);
+
+/* run.c */
+#define MCP_RUN_BODY_MAX 1024
+bool mcp_run_takes(const struct mcp_session *s, const struct mcp_ext *ext, size_t body_len);
+/* Queues a chunk that it takes. Return: 0; -ENOMEM. */
+MUST_USE int mcp_run_put(struct mcp_session *s, struct mcp_call *call, struct str body);
+/* Bytes of the whole frames whose bodies together are at most @most long. */
+uint32_t mcp_run_cut(const struct mcp_out *o, uint32_t most, uint32_t *ret_body_len);
 
 /* sched.c */
 void mcp_sched_unpark(struct mcp_session *s,

@@ -377,7 +377,7 @@ static void chunks_go_before_the_response_and_an_error_is_partial(void **state)
     mcp_call_fail(p->calls[2], NULL, &error);
     assert_string_equal(
         peer_said(p),
-        "CHUNK 1 one;CHUNK 2 uno;CHUNK 1 two;RESPONSE 1;ERROR 2 BACKEND_LOST+PARTIAL;");
+        "CHUNK 1 one;CHUNK 1 two;CHUNK 2 uno;RESPONSE 1;ERROR 2 BACKEND_LOST+PARTIAL;");
     assert_int_equal(p->session.n_calls, 0);
     peer_free(p);
 }
