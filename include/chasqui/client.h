@@ -64,6 +64,22 @@ typedef struct chasqui_class_options {
 } chasqui_class_options;
 
 /*
+ * Profiles of MCP, for mcp:// endpoints
+ *
+ * EXTENDED has all that this page tells. PLAIN is for simple servers: requests and answers of at
+ * most 64 KiB and nothing else: no key, no streams (the whole answer comes as the final record), no
+ * metadata, and a server goes on with calls that were cancelled or whose time is over. EITHER
+ * begins with EXTENDED and goes over to PLAIN when a server that never understood it closes the
+ * connection at its first word. Its price: until a server has answered that word for the first
+ * time, calls wait for it. With a key it is EXTENDED.
+ */
+enum {
+    CHASQUI_PROFILE_EXTENDED = 1,
+    CHASQUI_PROFILE_EITHER = 2,
+    CHASQUI_PROFILE_PLAIN = 3
+};
+
+/*
  * Small calls that go together, over mcp:// and to servers that agree
  *
  * As Nagle's algorithm has it: while answers are awaited on its connection, a small call (a body of
@@ -129,6 +145,7 @@ typedef struct chasqui_options {
     size_t n_classes;                     /* at most 64 */
     uint32_t codec;                       /* for mcp://; CHASQUI_CODEC_PROTOBUF */
     const chasqui_batch_options *batch;   /* NULL: every call goes by itself */
+    uint32_t profile;                     /* CHASQUI_PROFILE_EXTENDED */
 } chasqui_options;
 
 /**

@@ -71,6 +71,8 @@ static void fill_settings(chasqui_client *client)
         m->ping_open_ns = o->heartbeat_ns;
     m->first_frame_ns = o->connect_timeout_ns;
     m->idle_ns = NSEC_NEVER; /* the pool closes them */
+    client->plain_settings = *m;
+    client->plain_settings.speaks_plain = true;
     client->upstream_settings = (struct upstream_settings){
         .connect_timeout_ns = o->connect_timeout_ns,
         .idle_timeout_ns = o->idle_close_ns,

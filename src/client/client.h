@@ -55,6 +55,7 @@ struct chasqui_client {
     struct mcp_pool pool;
     struct client_coder coder;
     struct mcp_settings mcp_settings;
+    struct mcp_settings plain_settings;
     struct upstream_settings upstream_settings;
     struct budget budget;
     struct rng rng;

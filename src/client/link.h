@@ -55,6 +55,8 @@ struct client_endpoint {
     struct net_timer sweep;
     uint32_t n_conns;
     uint32_t n_opening;
+    bool is_greeted; /* a server there has answered HELLO */
+    bool is_plain;   /* the next connection is */
 
     /* HTTP */
     struct upstream upstream;

@@ -135,28 +135,6 @@ static int fill_request(struct client_http_try *t, const chasqui_call *call)
  * Ends
  */
 
-/* What a status means where no MCP code came with it. */
-static unsigned code_of_status(int status)
-{
-    static const struct {
-        int status;
-        unsigned code;
-    } rows[] = {
-        {401, MCP_UNAUTHENTICATED}, {403, MCP_PERMISSION_DENIED}, {404, MCP_NOT_FOUND},
-        {405, MCP_UNIMPLEMENTED},   {408, MCP_DEADLINE_EXCEEDED}, {409, MCP_ABORTED},
-        {413, MCP_TOO_LARGE},       {415, MCP_UNIMPLEMENTED},     {429, MCP_RESOURCE_EXHAUSTED},
-        {499, MCP_CANCELLED},       {501, MCP_UNIMPLEMENTED},     {502, MCP_UNAVAILABLE},
-        {503, MCP_OVERLOADED},      {504, MCP_DEADLINE_EXCEEDED},
-    };
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        if (rows[i].status == status)
-            return rows[i].code;
-    if (status >= 500)
-        return MCP_INTERNAL;
-    return status >= 400 ? MCP_INVALID_ARGUMENT : MCP_UNKNOWN;
-}
-
 static enum call_outcome outcome_of_status(int status)
 {
     if (status == 429 || status == 503)
@@ -170,7 +148,7 @@ static enum call_outcome outcome_of_status(int status)
 static struct client_end end_of_status(const struct client_http_try *t, struct str text)
 {
     enum call_outcome outcome = outcome_of_status(t->status);
-    unsigned code = code_of_status(t->status);
+    unsigned code = mcp_code_of_status(t->status);
     bool is_transient = mcp_code_info(code)->class == MCP_CLASS_TRANSIENT;
 
     return (struct client_end){

@@ -11,8 +11,8 @@
  *     CONNECTING ──► GREETING ──HELLO_ACK──► READY ──GOAWAY──► GOING ──► freed
  *          └────────────┴───────────────────────┴───────────────^
  *
- * Calls are opened from GREETING on: the first ones ride behind HELLO. The pool keeps those without
- * calls. A connection that is lost is GOING until the loop gives its memory back.
+ * Calls are opened from GREETING on: the first ones ride behind HELLO, unless the server may turn
+ * out to be plain. The pool keeps those without calls. A connection that is lost is GOING until the loop gives its memory back.
  */
 enum conn_state {
     CONN_CONNECTING,
@@ -52,6 +52,14 @@ static bool retire(struct client_mcp_conn *c)
     return true;
 }
 
+static int conn_open(struct client_endpoint *e);
+
+/* Whether the server may be one that knows the plain profile only. */
+static bool may_be_plain(const struct client_endpoint *e)
+{
+    return e->client->options.may_go_plain && !e->is_greeted;
+}
+
 /* It was never ready. */
 static void fail(struct client_mcp_conn *c, unsigned code, const char *why)
 {
@@ -59,13 +67,55 @@ static void fail(struct client_mcp_conn *c, unsigned code, const char *why)
         client_channel_failed(c->endpoint, code, why);
 }
 
+/* Whether the server closed at HELLO, as one does that knows the plain profile only. */
+static bool is_refused(const struct client_mcp_conn *c)
+{
+    return c->state == CONN_GREETING && may_be_plain(c->endpoint) &&
+           mcp_session_end_code(&c->wire.session) == MCP_UNAVAILABLE;
+}
+
+/* It is tried once more, plainly. */
+static void go_plain(struct client_mcp_conn *c)
+{
+    struct client_endpoint *e = c->endpoint;
+    int r;
+
+    (void)retire(c);
+    e->is_plain = true;
+    r = e->client->is_closing ? 0 : conn_open(e);
+    if (r < 0)
+        client_channel_failed(e, MCP_UNAVAILABLE, err_text(r));
+}
+
 /* What the session ended with before HELLO_ACK. */
 static void fail_greeting(struct client_mcp_conn *c)
 {
-    if (mcp_session_end_code(&c->wire.session) == MCP_UNAUTHENTICATED)
+    if (is_refused(c))
+        go_plain(c);
+    else if (mcp_session_end_code(&c->wire.session) == MCP_UNAUTHENTICATED)
         fail(c, MCP_UNAUTHENTICATED, "the server asks for a valid key");
     else
         fail(c, MCP_UNAVAILABLE, "the connection ended before the server had greeted");
+}
+
+/* Without calls it grows old in the pool. */
+static void rest(struct client_mcp_conn *c)
+{
+    struct client_endpoint *e = c->endpoint;
+
+    if (c->n_calls > 0 || c->member.is_idle || c->state >= CONN_GOING)
+        return;
+    if (pool_put(&e->pool, &c->member, time_now()) == 0)
+        net_timer_arm(&e->client->loop, &e->sweep, pool_next_expiry(&e->pool));
+}
+
+static void become_ready(struct client_mcp_conn *c)
+{
+    c->state = CONN_READY;
+    c->is_full = false;
+    c->endpoint->n_opening--;
+    rest(c);
+    client_channel_connected(c->endpoint);
 }
 
 static void on_open(struct wire *w)
@@ -73,6 +123,8 @@ static void on_open(struct wire *w)
     struct client_mcp_conn *c = container_of(w, struct client_mcp_conn, wire);
 
     c->state = CONN_GREETING;
+    if (c->wire.session.is_plain)
+        become_ready(c);
     client_channel_wake(c->endpoint->client);
 }
 
@@ -111,29 +163,14 @@ static const struct wire_ops wire_ops = {
  * What the session tells
  */
 
-/* Without calls it grows old in the pool. */
-static void rest(struct client_mcp_conn *c)
-{
-    struct client_endpoint *e = c->endpoint;
-
-    if (c->n_calls > 0 || c->member.is_idle || c->state >= CONN_GOING)
-        return;
-    if (pool_put(&e->pool, &c->member, time_now()) == 0)
-        net_timer_arm(&e->client->loop, &e->sweep, pool_next_expiry(&e->pool));
-}
-
 static int on_hello(struct mcp_session *s, const struct mcp_hello *hello)
 {
     struct client_mcp_conn *c = conn_of(s);
 
     (void)hello;
-    if (c->state != CONN_GREETING)
-        return 0;
-    c->state = CONN_READY;
-    c->is_full = false;
-    c->endpoint->n_opening--;
-    rest(c);
-    client_channel_connected(c->endpoint);
+    c->endpoint->is_greeted = true;
+    if (c->state == CONN_GREETING)
+        become_ready(c);
     return 0;
 }
 
@@ -218,10 +255,11 @@ static const struct mcp_session_ops session_ops = {
 static int conn_open(struct client_endpoint *e)
 {
     struct client_mcp_conn *c = calloc(1, sizeof(*c));
+    bool is_plain = e->is_plain || e->client->options.speaks_plain;
     const struct wire_setup setup = {
         .loop = &e->client->loop,
         .ops = &wire_ops,
-        .settings = &e->client->mcp_settings,
+        .settings = is_plain ? &e->client->plain_settings : &e->client->mcp_settings,
         .session_ops = &session_ops,
         .pool = &e->client->pool,
     };
@@ -230,6 +268,7 @@ static int conn_open(struct client_endpoint *e)
     if (c == NULL)
         return -ENOMEM;
     c->endpoint = e;
+    e->is_plain = false; /* who was mistaken for simple is greeted the next time */
     r = wire_connect(&c->wire, &setup, &e->url.addr, e->client->options.connect_timeout_ns);
     if (r < 0) {
         free(c);
@@ -249,7 +288,9 @@ static int conn_open(struct client_endpoint *e)
 
 static bool takes_calls(const struct client_mcp_conn *c)
 {
-    return (c->state == CONN_GREETING || c->state == CONN_READY) && !c->is_full &&
+    bool is_early = c->state == CONN_GREETING && !may_be_plain(c->endpoint);
+
+    return (is_early || c->state == CONN_READY) && !c->is_full &&
            mcp_session_state(&c->wire.session) <= MCP_STATE_RUNNING;
 }
 
@@ -309,8 +350,10 @@ static int open_call(struct client_mcp_conn *c, chasqui_call *call)
             },
         .owner = call,
     };
-    int r = client_coder_request(&call->client->coder, call->known, call->payload, &request.body,
-                                 &call->codec);
+    /* In the plain profile all bodies are JSON: as if the service were not known. */
+    int r =
+        client_coder_request(&call->client->coder, c->wire.session.is_plain ? NULL : call->known,
+                             call->payload, &request.body, &call->codec);
 
     if (r < 0)
         return r;

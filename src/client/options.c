@@ -57,6 +57,7 @@ static const struct number_row {
     NUMBER(retry_max_ms, 2000, 1, 600000),
     NUMBER(retry_budget_percent, 10, 1, 1000),
     NUMBER(retry_budget_min, 10, 1, UINT32_MAX),
+    NUMBER(profile, CHASQUI_PROFILE_EXTENDED, CHASQUI_PROFILE_EXTENDED, CHASQUI_PROFILE_PLAIN),
     NUMBER(codec, CHASQUI_CODEC_PROTOBUF, CHASQUI_CODEC_PROTOBUF, CHASQUI_CODEC_JSON),
 #undef NUMBER
 };
@@ -215,6 +216,10 @@ const char *client_options_read(const chasqui_options *options, struct client_op
         wrong = read_batch(ret, in.batch);
     if (wrong != NULL)
         return wrong;
+    if (in.profile == CHASQUI_PROFILE_PLAIN && ret->key_len > 0)
+        return "the plain profile has no key";
+    ret->speaks_plain = in.profile == CHASQUI_PROFILE_PLAIN;
+    ret->may_go_plain = in.profile == CHASQUI_PROFILE_EITHER && ret->key_len == 0;
     ret->is_own_loop = (in.flags & CHASQUI_OWN_LOOP) != 0;
     ret->connect_timeout_ns = from_ms(in.connect_timeout_ms);
     ret->acquire_timeout_ns = from_ms(in.acquire_timeout_ms);

@@ -38,6 +38,8 @@ struct client_options {
     uint32_t max_message;
     uint32_t stream_limit;
     enum codec_id codec;
+    bool speaks_plain;
+    bool may_go_plain;    /* when a server closes at HELLO */
     uint32_t batch_calls; /* 0: none go together, and what follows means nothing */
     uint32_t batch_bytes;
     nsec_t batch_delay_ns;

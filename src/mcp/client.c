@@ -36,7 +36,9 @@ static int check_peer(const struct mcp_session *s, const struct mcp_ext *ext, si
 
 static bool is_busy(const struct mcp_session *s)
 {
-    uint32_t max = s->is_acked ? s->max_inflight : MCP_EARLY_CALLS;
+    uint32_t max = s->is_acked   ? s->max_inflight
+                   : s->is_plain ? s->settings->plain_inflight
+                                 : MCP_EARLY_CALLS;
 
     return mcp_session_is_over(s) || s->is_going || s->n_listed >= max;
 }
@@ -60,12 +62,22 @@ static int check_request(const struct mcp_session *s, const struct mcp_ext *ext,
         return r;
     if (ext->method.len == 0)
         return -EINVAL;
-    r = check_peer(s, ext, body_len);
+    r = s->is_plain ? mcp_plain_check(ext, body_len) : check_peer(s, ext, body_len);
     if (r < 0)
         return r;
     if (body_len > UINT32_MAX - MCP_EXT_MAX)
         return -EMSGSIZE;
     return s->unsent > s->settings->session_unsent ? -ENOBUFS : 0;
+}
+
+static struct mcp_out *new_request(struct mcp_session *s, const struct mcp_ext *ext,
+                                   struct str body)
+{
+    struct mcp_out *o = mcp_out_new(s, MCP_REQUEST, ext, body.len);
+
+    if (o != NULL)
+        (void)wire_put(mcp_out_body(o), body);
+    return o;
 }
 
 int mcp_session_open(struct mcp_session *s, const struct mcp_request *request, nsec_t now,
@@ -83,7 +95,8 @@ int mcp_session_open(struct mcp_session *s, const struct mcp_request *request, n
     r = check_request(s, &ext, request->body.len);
     if (r < 0)
         return r;
-    o = mcp_out_new(s, MCP_REQUEST, &ext, request->body.len);
+    o = s->is_plain ? mcp_plain_new_request(s, &ext, request->body)
+                    : new_request(s, &ext, request->body);
     if (o == NULL)
         return -ENOMEM;
     call = mcp_calls_add(s, take_seq(s));
@@ -91,7 +104,6 @@ int mcp_session_open(struct mcp_session *s, const struct mcp_request *request, n
         mcp_out_free(s, o);
         return -ENOMEM;
     }
-    (void)wire_put(mcp_out_body(o), request->body);
     call->owner = request->owner;
     call->is_held = true;
     call->lane = ext.order_lane;
@@ -193,8 +205,8 @@ void mcp_call_take(struct mcp_call *call, uint32_t cost)
  * Answers
  */
 
-static void finish(struct mcp_session *s, struct mcp_call *call, const struct mcp_message *m,
-                   const struct mcp_error *error)
+void mcp_client_finish(struct mcp_session *s, struct mcp_call *call, const struct mcp_message *m,
+                       const struct mcp_error *error)
 {
     bool is_told = !call->is_held || call->is_zombie;
 
@@ -212,7 +224,7 @@ static void deliver(struct mcp_session *s, struct mcp_call *call, unsigned type,
                     const struct mcp_message *m)
 {
     if (type == MCP_RESPONSE) {
-        finish(s, call, m, NULL);
+        mcp_client_finish(s, call, m, NULL);
         return;
     }
     if (m->body.len == 0)
@@ -233,7 +245,7 @@ static void give_up(struct mcp_session *s, struct mcp_call *call, const struct m
 
     error.origin = MCP_ORIGIN_LOCAL;
     if (f->type == MCP_RESPONSE && (f->flags & MCP_MORE) == 0)
-        finish(s, call, NULL, &error);
+        mcp_client_finish(s, call, NULL, &error);
     else
         mcp_client_abandon(s, call, code, text);
 }
@@ -309,7 +321,7 @@ static void take_message(struct mcp_session *s, struct mcp_call *call, const str
     if (call->is_zombie) {
         mcp_call_take(call, (uint32_t)f->payload.len);
         if (f->type == MCP_RESPONSE && (f->flags & MCP_MORE) == 0)
-            finish(s, call, NULL, NULL);
+            mcp_client_finish(s, call, NULL, NULL);
         return;
     }
     if (call->in.is_open)
@@ -334,7 +346,7 @@ static void take_error(struct mcp_session *s, struct mcp_call *call, const struc
     } else if ((f->flags & MCP_EXT) != 0) {
         error.ext = &ext;
     }
-    finish(s, call, NULL, &error);
+    mcp_client_finish(s, call, NULL, &error);
 }
 
 static void take_goaway(struct mcp_session *s, const struct mcp_frame *f)

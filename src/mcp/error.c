@@ -43,6 +43,27 @@ const struct mcp_code_info *mcp_code_info(unsigned code)
     return &codes[code];
 }
 
+unsigned mcp_code_of_status(int status)
+{
+    static const struct {
+        int status;
+        unsigned code;
+    } rows[] = {
+        {401, MCP_UNAUTHENTICATED},    {403, MCP_PERMISSION_DENIED}, {404, MCP_NOT_FOUND},
+        {405, MCP_UNIMPLEMENTED},      {408, MCP_DEADLINE_EXCEEDED}, {409, MCP_ABORTED},
+        {413, MCP_TOO_LARGE},          {415, MCP_UNIMPLEMENTED},     {426, MCP_FAILED_PRECONDITION},
+        {429, MCP_RESOURCE_EXHAUSTED}, {499, MCP_CANCELLED},         {501, MCP_UNIMPLEMENTED},
+        {502, MCP_UNAVAILABLE},        {503, MCP_OVERLOADED},        {504, MCP_DEADLINE_EXCEEDED},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (rows[i].status == status)
+            return rows[i].code;
+    if (status >= 500)
+        return MCP_INTERNAL;
+    return status >= 400 ? MCP_INVALID_ARGUMENT : MCP_UNKNOWN;
+}
+
 static struct str cut_text(struct str text)
 {
     size_t len = text.len < MCP_ERROR_TEXT_MAX ? text.len : MCP_ERROR_TEXT_MAX;

@@ -94,6 +94,9 @@ struct mcp_code_info {
 /* A code that is not in the table is described like UNKNOWN. */
 const struct mcp_code_info *mcp_code_info(unsigned code);
 
+/* What a failure of HTTP, or of the plain profile, means where no code came with it. */
+unsigned mcp_code_of_status(int status);
+
 /* Bytes that mcp_error_pack() writes. */
 size_t mcp_error_len(const struct mcp_error *error);
 

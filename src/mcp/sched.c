@@ -164,7 +164,8 @@ void mcp_sched_put_deadline(const struct mcp_session *s, struct mcp_out *o, nsec
 /* A client's first frame of a call: may it go, and with which deadline? */
 static enum emitted prepare_first(struct mcp_session *s, struct mcp_call *call, struct mcp_out *o)
 {
-    if (!s->is_acked && (!call->is_early || o->ext_len + o->body_len > MCP_EARLY_FRAME))
+    if (!s->is_acked && !s->is_plain &&
+        (!call->is_early || o->ext_len + o->body_len > MCP_EARLY_FRAME))
         return EMIT_PARKED;
     if (!mcp_calls_is_first_in_lane(s, call))
         return EMIT_PARKED;

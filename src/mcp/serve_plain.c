@@ -83,7 +83,7 @@ static void take_request(struct mcp_session *s, const struct mcp_frame *f)
     s->ops->on_request(s, call, &m);
 }
 
-static void begin(struct mcp_session *s)
+void mcp_plain_begin(struct mcp_session *s)
 {
     s->is_plain = true;
     s->state = MCP_STATE_RUNNING;
@@ -104,7 +104,7 @@ void mcp_plain_frame(struct mcp_session *s, const struct mcp_frame *f)
     unsigned status = refusal(s->settings);
 
     if (s->state == MCP_STATE_START)
-        begin(s);
+        mcp_plain_begin(s);
     if (f->type != MCP_REQUEST || f->flags != 0 || mcp_calls_find(s, f->seq) != NULL) {
         mcp_session_die(s, MCP_PROTOCOL);
         return;

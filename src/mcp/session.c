@@ -83,7 +83,11 @@ int mcp_session_init(struct mcp_session *s, enum mcp_role role, const struct mcp
     list_init(&s->wakes);
     list_init(&s->partials);
     list_init(&s->credited);
-    return role == MCP_CLIENT ? mcp_client_hello(s) : 0;
+    if (role == MCP_CLIENT && settings->speaks_plain)
+        mcp_plain_begin(s);
+    else if (role == MCP_CLIENT)
+        return mcp_client_hello(s);
+    return 0;
 }
 
 void mcp_session_fini(struct mcp_session *s)
@@ -400,7 +404,9 @@ static void take_extended(struct mcp_session *s, const struct mcp_frame *f)
 
 static void take_frame(struct mcp_session *s, const struct mcp_frame *f)
 {
-    if (s->is_plain)
+    if (s->is_plain && s->role == MCP_CLIENT)
+        mcp_plain_answered(s, f);
+    else if (s->is_plain)
         mcp_plain_frame(s, f);
     else if (s->state == MCP_STATE_START && (s->role == MCP_SERVER || f->type != MCP_ERROR))
         take_first(s, f);

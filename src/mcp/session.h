@@ -110,6 +110,7 @@ struct mcp_session_ops {
 /* Shared by many sessions, outlives them. */
 struct mcp_settings {
     struct mcp_hello hello; /* what we say about ourselves: also our limits */
+    bool speaks_plain;      /* client: the plain profile, without HELLO */
     bool needs_hello;       /* server: a plain peer is told 426 */
     bool needs_key;         /* server: a plain peer is told 401 */
     uint16_t plain_inflight;
@@ -267,7 +268,7 @@ struct mcp_session {
 /**
  * mcp_session_init() - begin a connection
  * @s:         memory of the owner
- * @role:      a client's HELLO is queued at once
+ * @role:      a client's HELLO is queued at once, unless it speaks_plain
  * @settings:  outlive the session, as do @ops and @pool; a server's hello grants at least
  *             MCP_EARLY_BYTES and MCP_EARLY_CALLS
  * @now:       when the connection was made
@@ -369,7 +370,9 @@ struct mcp_request {
 /**
  * mcp_session_open() - begin a call
  * Return: 0; MCP_BUSY; -EINVAL the extension block is wrong; -EMSGSIZE longer than the peer takes;
- * -ENOBUFS too much is unsent; -EOPNOTSUPP compression or lane was not negotiated; -ENOMEM.
+ * -ENOBUFS too much is unsent; -EOPNOTSUPP compression or lane was not negotiated; -ENOMEM. In the
+ * plain profile service and body travel and nothing else, the body in JSON or opaque; the deadline
+ * is kept here; the id of a call that was cancelled is in use until its answer comes.
  */
 MUST_USE int mcp_session_open(struct mcp_session *s, const struct mcp_request *request, nsec_t now,
                               struct mcp_call **ret_call);

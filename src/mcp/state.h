@@ -10,6 +10,7 @@
  * receive.c   messages put together, credit granted
  * client.c    what a client's application asks for, and the frames it gets
  * gather.c    small requests of a client that go together
+ * ask_plain.c likewise, in the plain profile
  * server.c    the frames a server gets; batch.c, serve_plain.c likewise
  * respond.c   what a server's application asks for
  * out.c       messages waiting to be sent
@@ -144,6 +145,9 @@ void mcp_receive_credit(struct mcp_session *s,
 
 /* client.c */
 void mcp_client_frame(struct mcp_session *s, const struct mcp_frame *f);
+/* The end of a call, told unless that was done. */
+void mcp_client_finish(struct mcp_session *s, struct mcp_call *call, const struct mcp_message *m,
+                       const struct mcp_error *error);
 void mcp_client_abandon(struct mcp_session *s, struct mcp_call *call, unsigned code,
                         const char *text);
 void mcp_client_due(struct mcp_session *s, struct mcp_call *call);
@@ -171,7 +175,16 @@ void mcp_server_start(struct mcp_session *s, struct mcp_call *call); /* its lane
 void mcp_server_due(struct mcp_session *s, struct mcp_call *call);
 void mcp_server_batch(struct mcp_session *s, const struct mcp_frame *f);
 
+/* ask_plain.c */
+/* Return: 0; -EMSGSIZE, -EOPNOTSUPP. */
+MUST_USE int mcp_plain_check(const struct mcp_ext *ext, size_t body_len);
+/* A Request, body included. NULL without memory. */
+struct mcp_out *mcp_plain_new_request(struct mcp_session *s, const struct mcp_ext *ext,
+                                      struct str body);
+void mcp_plain_answered(struct mcp_session *s, const struct mcp_frame *f);
+
 /* serve_plain.c */
+void mcp_plain_begin(struct mcp_session *s);
 void mcp_plain_frame(struct mcp_session *s, const struct mcp_frame *f);
 /* An answer that does not wait for others, with or without a call. Return: 0; -ENOMEM. */
 MUST_USE int mcp_plain_say(struct mcp_session *s, uint32_t seq, unsigned status, struct str error,

@@ -5,7 +5,8 @@
  *     typed blocking URL MODEL EMBED-MODEL
  *     typed started URL MODEL EMBED-MODEL    the same calls, begun and waited for
  *
- * KEY in the environment is the key; JSON set: bodies travel as JSON.
+ * In the environment, KEY is the key; JSON set: bodies travel as JSON; PROFILE: a number of
+ * CHASQUI_PROFILE_*.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -268,10 +269,12 @@ static void do_request(chasqui_client *client)
 
 int main(int argc, char **argv)
 {
-    const chasqui_options options = {.size = sizeof(options),
-                                     .key = getenv("KEY"),
-                                     .codec = getenv("JSON") != NULL ? CHASQUI_CODEC_JSON
-                                                                     : CHASQUI_CODEC_PROTOBUF};
+    const char *profile = getenv("PROFILE");
+    const chasqui_options options = {
+        .size = sizeof(options),
+        .key = getenv("KEY"),
+        .codec = getenv("JSON") != NULL ? CHASQUI_CODEC_JSON : CHASQUI_CODEC_PROTOBUF,
+        .profile = profile != NULL ? (uint32_t)strtoul(profile, NULL, 10) : 0};
     chasqui_client *client;
     chasqui_error error;
 

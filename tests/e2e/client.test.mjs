@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import { before } from 'node:test';
 import { CHASQUI, freePort, Gateway, ROOT, Sim, SIM_EMBED_MODEL, SIM_MODEL, temporaryDirectory } from '../lib/chasqui.mjs';
@@ -108,6 +109,47 @@ test('every typed call answers the same, blocking and started, over either schem
     assert.ok(first.find((call) => call.call === 'embed').dimension > 1);
     for (const others of all)
         assert.deepEqual(others, first);
+});
+
+const PROFILE = { EXTENDED: '1', EITHER: '2', PLAIN: '3' };
+
+/** Without what the plain profile cannot have: pieces, and a status is less than a code. */
+const plainly = (calls) => calls.map(({ pieces, ...rest }) => rest);
+
+/** In front of a gateway: closes at HELLO, as a server does that knows the plain profile only. */
+async function startPlainOnly(t) {
+    let refused = 0;
+    const server = net.createServer((socket) => {
+        socket.on('error', () => {});
+        socket.once('data', (first) => {
+            if (first[1] === TYPE.HELLO) {
+                refused += 1;
+                socket.destroy();
+                return;
+            }
+            const upstream = net.connect(gateway.mcpPort, '127.0.0.1');
+            upstream.on('error', () => {});
+            upstream.on('close', () => socket.destroy());
+            socket.on('close', () => upstream.destroy());
+            upstream.write(first);
+            socket.pipe(upstream).pipe(socket);
+        });
+    });
+    await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+    t.after(() => server.close());
+    return { url: `mcp://127.0.0.1:${server.address().port}`, get refused() { return refused; } };
+}
+
+test('every typed call works in the plain profile, asked for or found out', async (t) => {
+    const typed = async (url, profile) => results(await runWith(t, { PROFILE: profile }, 'tests/client/client-typed', 'started',
+                                                               url, SIM_MODEL, SIM_EMBED_MODEL));
+    const simple = await startPlainOnly(t);
+    const expected = await typed(mcp(gateway), PROFILE.EXTENDED);
+    assert.deepEqual(await typed(mcp(gateway), PROFILE.EITHER), expected);
+    assert.deepEqual(plainly(await typed(mcp(gateway), PROFILE.PLAIN)), plainly(expected));
+    assert.equal(simple.refused, 0);
+    assert.deepEqual(plainly(await typed(simple.url, PROFILE.EITHER)), plainly(expected));
+    assert.equal(simple.refused, 1);
 });
 
 test('small calls go together, to the gateway and to another implementation of the protocol', async (t) => {

@@ -507,12 +507,46 @@ static void bad_options_of_batches_are_refused(void **state)
     }
 }
 
+static void the_plain_profile_has_no_key(void **state)
+{
+    const chasqui_options options = {
+        .size = sizeof(options), .key = "secret", .profile = CHASQUI_PROFILE_PLAIN};
+    chasqui_client *client;
+    chasqui_error error;
+
+    (void)state;
+    assert_int_equal(chasqui_open("mcp://127.0.0.1:1", &options, &client, &error),
+                     CHASQUI_INVALID_ARGUMENT);
+    assert_string_equal(error.text, "the plain profile has no key");
+}
+
+static void in_the_plain_profile_a_call_that_is_over_ends_here_at_once(void **state)
+{
+    const chasqui_options options = {.size = sizeof(options), .profile = CHASQUI_PROFILE_PLAIN};
+    struct fixture *f = *state;
+    chasqui_request request = ask("hang", "");
+    chasqui_client *client;
+    chasqui_reply reply;
+
+    request.timeout_ms = 20;
+    assert_int_equal(chasqui_open(f->server.url, &options, &client, NULL), CHASQUI_OK);
+    assert_int_equal(chasqui_send(client, &request, &reply), CHASQUI_DEADLINE_EXCEEDED);
+    assert_int_equal(chasqui_send_request(client, "echo", chasqui_text("x"), &reply), CHASQUI_OK);
+    assert_int_equal(reply.body.len, 1);
+    chasqui_reply_free(&reply);
+    assert_int_equal(atomic_load(&f->server.n_cancels), 0);
+    chasqui_close(client);
+    wait_for(&f->server.n_cancels, 1);
+}
+
 int main(void)
 {
 #define TEST(name, setup) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(small_calls_go_together_where_it_is_asked_for_and_nowhere_else, setup),
         TEST(bad_options_of_batches_are_refused, setup),
+        TEST(the_plain_profile_has_no_key, setup),
+        TEST(in_the_plain_profile_a_call_that_is_over_ends_here_at_once, setup),
         TEST(an_echo_comes_back, setup),
         TEST(a_long_payload_comes_back_whole, setup),
         TEST(an_error_says_code_class_text_and_whether_work_had_begun, setup),
