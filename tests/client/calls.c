@@ -4,6 +4,7 @@
  *
  *     calls deadline URL MODEL MS         an endless answer under a context of so many milliseconds
  *     calls cancel URL MODEL MS           the same, cancelled by another thread after so many
+ *     calls idle URL - MS                 one call, and then nothing, with a heartbeat every MS
  *     calls batch URL - N                 so many small calls at once, that may go together
  *     calls many URL MODEL N              so many endless answers at once, until each has ended
  *
@@ -174,6 +175,16 @@ static int many(chasqui_client **client, const char *model, unsigned n)
     return 0;
 }
 
+static int idle(chasqui_client *client)
+{
+    chasqui_reply reply;
+
+    (void)chasqui_send_request(client, "echo", chasqui_text("x"), &reply);
+    printf("{\"code\":\"%s\"}\n", chasqui_code_name(reply.error.code));
+    chasqui_reply_free(&reply);
+    return pause(); /* until it is killed */
+}
+
 /*
  * batch
  */
@@ -211,14 +222,15 @@ static int batch(chasqui_client *client, unsigned n)
 int main(int argc, char **argv)
 {
     const chasqui_batch_options together = {.size = sizeof(together)};
-    const chasqui_options options = {.size = sizeof(options),
-                                     .acquire_timeout_ms = 30000,
-                                     .batch = argc > 1 && strcmp(argv[1], "batch") == 0 ? &together
-                                                                                        : NULL};
+    unsigned number = argc == 5 ? (unsigned)strtoul(argv[4], NULL, 10) : 0;
+    const chasqui_options options = {
+        .size = sizeof(options),
+        .heartbeat_ms = argc > 1 && strcmp(argv[1], "idle") == 0 ? number : 0,
+        .acquire_timeout_ms = 30000,
+        .batch = argc > 1 && strcmp(argv[1], "batch") == 0 ? &together : NULL};
     chasqui_client *client;
     chasqui_error error;
     int result = 2;
-    unsigned number = argc == 5 ? (unsigned)strtoul(argv[4], NULL, 10) : 0;
 
     if (argc != 5)
         return 2;
@@ -231,6 +243,8 @@ int main(int argc, char **argv)
         result = endless(client, argv[3], number, 0);
     else if (strcmp(argv[1], "cancel") == 0)
         result = endless(client, argv[3], number, 1);
+    else if (strcmp(argv[1], "idle") == 0)
+        result = idle(client);
     else if (strcmp(argv[1], "batch") == 0)
         result = batch(client, number);
     else if (strcmp(argv[1], "many") == 0)

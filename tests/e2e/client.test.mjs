@@ -152,6 +152,18 @@ test('every typed call works in the plain profile, asked for or found out', asyn
     assert.equal(simple.refused, 1);
 });
 
+test('a connection without calls is asked whether it lives', async (t) => {
+    let pings = 0, openCalls = 0;
+    const tap = (direction, type) => {
+        openCalls += { [TYPE.REQUEST]: 1, [TYPE.RESPONSE]: -1 }[type & BASE] ?? 0;
+        pings += direction === 'in' && type === TYPE.PING && openCalls === 0;
+    };
+    const peer = await serve({ handlers: { echo: async ({ body }) => ({ body }) }, hello: { pingInterval: 1 }, tap });
+    t.after(() => peer.close());
+    start(t, 'tests/client/client-calls', 'idle', `mcp://127.0.0.1:${peer.port}`, '-', 1000);
+    await until(() => pings > 0, 'a PING', 4000);
+});
+
 test('small calls go together, to the gateway and to another implementation of the protocol', async (t) => {
     const frames = { [TYPE.REQUEST]: 0, [TYPE.BATCH]: 0 };
     const tap = (direction, type) => { frames[type & BASE] += direction === 'in'; };

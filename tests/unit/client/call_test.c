@@ -539,12 +539,40 @@ static void in_the_plain_profile_a_call_that_is_over_ends_here_at_once(void **st
     wait_for(&f->server.n_cancels, 1);
 }
 
+static void a_call_waits_for_room_no_longer_than_it_may(void **state)
+{
+    const chasqui_options options = {
+        .size = sizeof(options), .connections = 1, .acquire_timeout_ms = 20};
+    struct seen seen = SEEN_INIT;
+    const chasqui_handler handler = seen_handler(&seen);
+    const chasqui_request hang = ask("hang", "");
+    static struct server small;
+    chasqui_client *client;
+    chasqui_reply reply;
+
+    (void)state;
+    server_start_at(&small, 0);
+    small.settings.hello.max_inflight = MCP_EARLY_CALLS;
+    server_run(&small);
+    assert_int_equal(chasqui_open(small.url, &options, &client, NULL), CHASQUI_OK);
+    for (unsigned i = 0; i < MCP_EARLY_CALLS; i++)
+        assert_int_equal(chasqui_start(client, &hang, &handler, NULL), CHASQUI_OK);
+    wait_for(&small.n_hanging, MCP_EARLY_CALLS);
+    assert_int_equal(chasqui_send_request(client, "echo", chasqui_text("x"), &reply),
+                     CHASQUI_UNAVAILABLE);
+    assert_int_equal(reply.error.flags, CHASQUI_NOT_PROCESSED | CHASQUI_TRANSIENT);
+    assert_string_equal(reply.error.text, "no connection had room in time");
+    chasqui_close(client);
+    server_stop(&small);
+}
+
 int main(void)
 {
 #define TEST(name, setup) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(small_calls_go_together_where_it_is_asked_for_and_nowhere_else, setup),
         TEST(bad_options_of_batches_are_refused, setup),
+        TEST(a_call_waits_for_room_no_longer_than_it_may, setup),
         TEST(the_plain_profile_has_no_key, setup),
         TEST(in_the_plain_profile_a_call_that_is_over_ends_here_at_once, setup),
         TEST(an_echo_comes_back, setup),

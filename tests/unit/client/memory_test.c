@@ -239,6 +239,102 @@ static void blocking_calls_say_that_there_is_no_memory(void **state)
     chasqui_reply_free(&reply);
 }
 
+/*
+ * Streams: a client with a thread of its own, whose allocations fail from within it
+ */
+
+struct shortage {
+    unsigned long first; /* 0: no more */
+    unsigned long n_seen;
+};
+
+/* On the client's thread. */
+static void on_set(void *user, const chasqui_reply *reply)
+{
+    struct shortage *shortage = user;
+
+    (void)reply;
+    shortage->n_seen = failing.n_seen;
+    failing.n_seen = 0;
+    failing.first = shortage->first;
+    failing.n = 1;
+    failing.is_on = shortage->first > 0;
+}
+
+/* A call that fails also ends there. */
+static void set_shortage(chasqui_client *client, struct shortage *shortage)
+{
+    const chasqui_handler handler = {.size = sizeof(handler), .on_done = on_set, .user = shortage};
+    const chasqui_request request = ask("echo", "");
+    chasqui_reply reply;
+
+    assert_int_equal(chasqui_start(client, &request, &handler, NULL), CHASQUI_OK);
+    (void)chasqui_send(client, &request, &reply); /* ends behind it: one connection */
+    chasqui_reply_free(&reply);
+}
+
+static int read_stream(chasqui_client *client)
+{
+    chasqui_request request = ask("stream", "20");
+    chasqui_stream *stream;
+    chasqui_bytes record;
+    int r;
+
+    request.timeout_ms = 400;
+    r = chasqui_stream_open(client, &request, &stream);
+    if (r != CHASQUI_OK)
+        return r;
+    do
+        r = chasqui_stream_next(stream, &record);
+    while (r == CHASQUI_OK);
+    assert_non_null(chasqui_stream_reply(stream));
+    chasqui_stream_free(stream);
+    return r;
+}
+
+static void any_allocation_of_a_stream_may_fail_on_the_clients_thread(void **state)
+{
+    const chasqui_options options = {.size = sizeof(options),
+                                     .connections = 1,
+                                     .codec = CHASQUI_CODEC_JSON,
+                                     .retry_base_ms = 1,
+                                     .retry_max_ms = 1,
+                                     .retry_budget_min = 1000};
+    struct fixture *f = *state;
+    struct shortage shortage = {0};
+    unsigned n_failed = 0;
+    chasqui_client *client;
+
+    assert_int_equal(chasqui_open(f->server.url, &options, &client, NULL), CHASQUI_OK);
+    do {
+        shortage.first++;
+        set_shortage(client, &shortage);
+        n_failed += read_stream(client) != CHASQUI_END;
+        set_shortage(client, &(struct shortage){0});
+        assert_int_equal(read_stream(client), CHASQUI_END);
+    } while (shortage.first < 30);
+    assert_true(n_failed > 5);
+    chasqui_close(client);
+}
+
+static void any_allocation_of_a_stream_may_fail_where_it_is_opened(void **state)
+{
+    struct fixture *f = *state;
+    int r;
+
+    failing.first = 0;
+    do {
+        failing.is_on = true;
+        failing.n_seen = 0;
+        failing.first++;
+        failing.n = 1;
+        r = read_stream(f->client);
+        failing.is_on = false;
+    } while (r == CHASQUI_RESOURCE_EXHAUSTED);
+    assert_int_equal(r, CHASQUI_END);
+    assert_true(failing.first > 1);
+}
+
 /* One small call of a client that this thread drives. */
 static void call_once(chasqui_client *client, struct run *run, struct one *one)
 {
@@ -285,6 +381,8 @@ int main(void)
         TEST(any_allocation_may_fail),
         TEST(memory_may_be_short_for_a_while),
         TEST(blocking_calls_say_that_there_is_no_memory),
+        TEST(any_allocation_of_a_stream_may_fail_on_the_clients_thread),
+        TEST(any_allocation_of_a_stream_may_fail_where_it_is_opened),
         TEST(a_small_call_allocates_nothing_once_warm),
     };
 
