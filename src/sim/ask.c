@@ -13,6 +13,22 @@ static int read_model(struct sim_fields *p)
     return sim_fields_string(p, &p->ask->model);
 }
 
+/* The old word for it, which clients may send empty beside the new one. */
+static int read_name(struct sim_fields *p)
+{
+    struct str name = STR_NULL;
+    int r = sim_fields_string(p, &name);
+
+    if (r == 0 && name.len > 0)
+        p->ask->model = name;
+    return r;
+}
+
+static int read_from(struct sim_fields *p)
+{
+    return sim_fields_string(p, &p->ask->from);
+}
+
 static int read_prompt(struct sim_fields *p)
 {
     return sim_fields_string(p, &p->ask->prompt);
@@ -298,6 +314,33 @@ static int read_messages(struct sim_fields *p)
     }
 }
 
+/* {"weights.gguf":"sha256:..."}: the digests. */
+static int read_files(struct sim_fields *p)
+{
+    struct json_token t;
+    int r = sim_fields_next(p, &t);
+
+    if (r != 0 || t.type == JSON_NULL)
+        return r;
+    if (t.type != JSON_OBJECT_BEGIN)
+        return sim_fields_refuse_type(p, t.type, "map[string]string");
+    for (;;) {
+        struct str name;
+        struct str digest = STR_NULL;
+
+        r = sim_fields_next(p, &t);
+        if (r != 0 || t.type == JSON_OBJECT_END)
+            return r;
+        r = sim_fields_decode(p, &t, &name);
+        if (r == 0)
+            r = sim_fields_string(p, &digest);
+        if (r == 0)
+            r = put_message(p, name, digest);
+        if (r != 0)
+            return r;
+    }
+}
+
 /* What to embed, or the input of /v1/responses: one string, or an array of strings or messages. */
 static int read_input(struct sim_fields *p)
 {
@@ -404,19 +447,25 @@ static const struct member {
     read_fn *read;
 } members[] = {
     {"model", ~0u, read_model},
-    {"name", SIM_SHOW, read_model},
+    {"name", SIM_SHOW | SIM_PROGRESS | SIM_DELETE, read_name},
+    {"destination", SIM_COPY, read_model},
+    {"source", SIM_COPY, read_from},
+    {"from", SIM_CREATE, read_from},
+    {"files", SIM_CREATE, read_files},
     {"prompt", SIM_GENERATE | SIM_EMBEDDINGS | SIM_V1_COMPLETIONS, read_prompt},
     {"system", SIM_GENERATE | SIM_V1_MESSAGES, read_system},
     {"instructions", SIM_V1_RESPONSES, read_system},
     {"messages", SIM_CHAT | SIM_V1_CHAT | SIM_V1_MESSAGES, read_messages},
     {"input", SIM_EMBED | SIM_V1_EMBEDDINGS | SIM_V1_RESPONSES, read_input},
-    {"stream", SIM_GENERATE | SIM_CHAT | V1_TEXT | SIM_V1_RESPONSES | SIM_V1_MESSAGES, read_stream},
+    {"stream",
+     SIM_GENERATE | SIM_CHAT | SIM_PROGRESS | V1_TEXT | SIM_V1_RESPONSES | SIM_V1_MESSAGES,
+     read_stream},
     {"raw", SIM_GENERATE, read_raw},
     {"template", SIM_GENERATE, read_template},
     {"context", SIM_GENERATE, read_context},
     {"think", SIM_GENERATE | SIM_CHAT, read_think},
-    {"keep_alive", SIM_NATIVE & ~(unsigned)SIM_SHOW, read_keep_alive},
-    {"options", SIM_NATIVE & ~(unsigned)SIM_SHOW, read_options},
+    {"keep_alive", SIM_INFER_NATIVE, read_keep_alive},
+    {"options", SIM_INFER_NATIVE, read_options},
     {"stream_options", V1_TEXT, read_stream_options},
     {"max_tokens", V1_TEXT | SIM_V1_MESSAGES, read_max_tokens},
     {"max_output_tokens", SIM_V1_RESPONSES, read_max_tokens},
@@ -445,9 +494,10 @@ int sim_ask_parse(enum sim_dialect dialect, struct str body, struct arena *arena
     struct json_token t;
     int r;
 
-    *ret_ask = (struct sim_ask){.dialect = dialect,
-                                .max_tokens = -1,
-                                .wants_stream = (dialect & (SIM_GENERATE | SIM_CHAT)) != 0};
+    *ret_ask =
+        (struct sim_ask){.dialect = dialect,
+                         .max_tokens = -1,
+                         .wants_stream = (dialect & (SIM_GENERATE | SIM_CHAT | SIM_PROGRESS)) != 0};
     if (str_trim(body).len == 0)
         return sim_fields_refuse(&p, 400,
                                  (dialect & SIM_NATIVE) != 0 ? "missing request body" : "EOF");

@@ -26,7 +26,16 @@ enum sim_dialect {
     SIM_V1_EMBEDDINGS = 1 << 7,
     SIM_V1_RESPONSES = 1 << 8,
     SIM_V1_MESSAGES = 1 << 9,
-    SIM_NATIVE = SIM_GENERATE | SIM_CHAT | SIM_EMBED | SIM_EMBEDDINGS | SIM_SHOW,
+    SIM_PULL = 1 << 10,
+    SIM_PUSH = 1 << 11,
+    SIM_CREATE = 1 << 12,
+    SIM_COPY = 1 << 13,
+    SIM_DELETE = 1 << 14,
+    SIM_BLOB = 1 << 15,                              /* an upload: hashed, not kept */
+    SIM_PROGRESS = SIM_PULL | SIM_PUSH | SIM_CREATE, /* answered by progress records */
+    SIM_MANAGE = SIM_PROGRESS | SIM_COPY | SIM_DELETE,
+    SIM_INFER_NATIVE = SIM_GENERATE | SIM_CHAT | SIM_EMBED | SIM_EMBEDDINGS,
+    SIM_NATIVE = SIM_INFER_NATIVE | SIM_SHOW | SIM_MANAGE,
 };
 
 struct sim_message {
@@ -40,7 +49,8 @@ struct sim_ask {
     struct str model;
     struct str prompt;
     struct str system;
-    struct sim_message *first; /* messages, inputs to embed, in order */
+    struct str from;           /* create: a model; copy: the source */
+    struct sim_message *first; /* messages, inputs to embed, digests of files, in order */
     struct sim_message *last;
     struct str stops[SIM_STOPS_MAX];
     size_t n_stops;

@@ -37,9 +37,10 @@ static struct str put_head(struct sim_conn *c, int status, struct str type, stru
                            size_t length, char *out, size_t cap)
 {
     struct str date = sim_clock_date(&c->sim->clock, time_wall());
-    int n = snprintf(
-        out, cap, "HTTP/1.1 %d %s\r\n" STR_FMT "Content-Type: " STR_FMT "\r\nDate: " STR_FMT "\r\n",
-        status, h1_reason(status), STR_ARG(extra), STR_ARG(type), STR_ARG(date));
+    int n =
+        snprintf(out, cap, "HTTP/1.1 %d %s\r\n" STR_FMT "%s" STR_FMT "%sDate: " STR_FMT "\r\n",
+                 status, h1_reason(status), STR_ARG(extra), type.len > 0 ? "Content-Type: " : "",
+                 STR_ARG(type), type.len > 0 ? "\r\n" : "", STR_ARG(date));
     size_t at = (size_t)n;
 
     assert(n > 0 && at + 128 < cap);
@@ -151,6 +152,7 @@ static bool take_head(struct sim_conn *c, struct str *in)
     c->keeps_alive = head.keep_alive;
     c->is_old = head.minor == 0;
     h1_body_init(&c->framing, &head);
+    sha256_init(&c->blob);
     sim_route_find(c, &head);
     c->state = SIM_CONN_BODY;
     if (head.expect_continue && in->len == len) {
@@ -168,7 +170,9 @@ static bool take_body(struct sim_conn *c, struct str *in)
     int r;
 
     while ((r = h1_body_feed(&c->framing, in, &data)) == 0)
-        if (buf_put(&c->body, data) < 0) {
+        if (c->route->dialect == SIM_BLOB) {
+            sha256_feed(&c->blob, data);
+        } else if (buf_put(&c->body, data) < 0) {
             c->keeps_alive = false;
             sim_conn_refuse(c, 413, STR_NULL, STR("http: request body too large"));
             return true;
@@ -236,6 +240,7 @@ static void on_eof(struct net_stream *s)
     struct sim_conn *c = container_of(s, struct sim_conn, stream);
 
     sim_job_cancel(&c->job);
+    sim_progress_cancel(&c->progress);
     c->state = SIM_CONN_ENDING;
     if (net_stream_unsent(s) == 0)
         net_stream_close(s);
@@ -247,6 +252,7 @@ static void on_error(struct net_stream *s, int err)
 
     (void)err;
     sim_job_cancel(&c->job);
+    sim_progress_cancel(&c->progress);
     net_stream_close(s);
 }
 
@@ -267,6 +273,7 @@ static void on_closed(struct net_stream *s)
     if (c->resume.is_queued)
         list_remove(&c->resume.link);
     sim_job_fini(&c->job);
+    sim_progress_fini(&c->progress);
     c->sim->n_connections--;
     buf_fini(&c->in);
     buf_fini(&c->body);
@@ -291,7 +298,12 @@ void sim_conn_accept(struct net_listener *listener)
     c->in.max = IN_MAX;
     c->body.max = SIM_BODY_MAX;
     c->resume.run = on_resume;
+    if (sim_progress_init(&c->progress, sim) < 0) {
+        free(c);
+        return;
+    }
     if (sim_job_init(&c->job, sim) < 0) {
+        sim_progress_fini(&c->progress);
         free(c);
         return;
     }

@@ -10,6 +10,7 @@
  */
 
 #include "base/buf.h"
+#include "base/sha256.h"
 #include "http/h1.h"
 #include "sim/job.h"
 #include "sim/node.h"
@@ -43,6 +44,8 @@ struct sim_conn {
     bool is_understood;
     struct net_task resume;
     struct sim_job job;
+    struct sim_progress progress; /* of a pull, push or create */
+    struct sha256 blob;           /* of the upload in hand */
 };
 
 void sim_conn_accept(struct net_listener *listener);

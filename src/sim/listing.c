@@ -92,6 +92,8 @@ void sim_list_tags(struct sim_conn *c)
     for (size_t i = 0; i < s->n_models; i++) {
         const struct sim_model *m = &s->models[i];
 
+        if (m->name.len == 0)
+            continue;
         json_begin_object(w);
         put_string(w, "name", m->name);
         put_string(w, "model", m->name);
@@ -128,7 +130,7 @@ static size_t loaded_models(struct sim *sim, const struct sim_model *out[static 
     size_t n = 0;
 
     for (size_t i = 0; i < sim->sched.n_models; i++)
-        if (sim->sched.models[i].residency == SIM_LOADED)
+        if (sim->sched.models[i].residency == SIM_LOADED && sim->sched.models[i].name.len > 0)
             out[n++] = &sim->sched.models[i];
     if (n > 0)
         qsort(out, n, sizeof(out[0]), by_expiry);
@@ -238,6 +240,8 @@ void sim_list_v1_models(struct sim_conn *c)
     json_key(w, "data");
     json_begin_array(w);
     for (size_t i = 0; i < s->n_models; i++) {
+        if (s->models[i].name.len == 0)
+            continue;
         json_begin_object(w);
         put_v1_model(w, s->models[i].name);
         json_end(w);
@@ -293,6 +297,9 @@ void sim_list_state(struct sim_conn *c)
     for (size_t i = 0; i < n; i++)
         json_str(w, loaded[i]->name);
     json_end(w);
+    put_u64(w, "pulls", sim->store.n_pulls);
+    put_u64(w, "changing", sim->store.n_changing);
+    put_u64(w, "blobs", sim->store.n_blobs);
     put_u64(w, "connections", sim->n_connections - 1); /* without the one that asks */
     page_end(&p);
 }

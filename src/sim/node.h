@@ -6,6 +6,7 @@
  */
 
 #include "net/stream.h"
+#include "sim/manage.h"
 #include "sim/sched.h"
 #include "sim/sim.h"
 
@@ -22,6 +23,7 @@ struct sim {
     struct net_listener listener;
     const struct sim_settings *settings;
     struct sim_sched sched;
+    struct sim_store store;
     struct sim_clock clock;
     struct sim_fault next_fault;
     uint64_t n_connections;

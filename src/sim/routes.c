@@ -6,6 +6,7 @@
 #include "json/writer.h"
 #include "sim/infer.h"
 #include "sim/listing.h"
+#include "sim/manage.h"
 
 #define PLAIN STR("text/plain")
 
@@ -84,6 +85,12 @@ static const struct sim_route routes[] = {
     {STR_INIT("/v1/messages"), H1_POST, SIM_API_ANTHROPIC, SIM_V1_MESSAGES, sim_infer},
     {STR_INIT("/v1/models"), H1_GET, SIM_API_OPENAI, 0, sim_list_v1_models},
     {STR_INIT("/v1/models/"), H1_GET, SIM_API_OPENAI, 0, sim_list_v1_model},
+    {STR_INIT("/api/pull"), H1_POST, SIM_API_OLLAMA, SIM_PULL, sim_manage},
+    {STR_INIT("/api/push"), H1_POST, SIM_API_OLLAMA, SIM_PUSH, sim_manage},
+    {STR_INIT("/api/create"), H1_POST, SIM_API_OLLAMA, SIM_CREATE, sim_manage},
+    {STR_INIT("/api/copy"), H1_POST, SIM_API_OLLAMA, SIM_COPY, sim_manage},
+    {STR_INIT("/api/delete"), H1_DELETE, SIM_API_OLLAMA, SIM_DELETE, sim_manage},
+    {STR_INIT("/api/blobs/"), H1_HEAD | H1_POST, SIM_API_OLLAMA, SIM_BLOB, sim_blob},
     {STR_INIT("/sim/state"), H1_GET, SIM_API_OLLAMA, 0, sim_list_state},
     {STR_INIT("/sim/fault"), H1_POST, SIM_API_OLLAMA, 0, run_fault},
 };
@@ -119,8 +126,9 @@ static const struct sim_route *find(struct sim_conn *c, struct str path)
 
 static void print_allow(struct sim_conn *c, unsigned methods)
 {
-    (void)snprintf(c->arg, sizeof(c->arg), "%s%s%s", (methods & H1_HEAD) != 0 ? "HEAD, " : "",
-                   (methods & H1_GET) != 0 ? "GET" : "", (methods & H1_POST) != 0 ? "POST" : "");
+    (void)snprintf(c->arg, sizeof(c->arg), "%s%s%s%s", (methods & H1_HEAD) != 0 ? "HEAD, " : "",
+                   (methods & H1_GET) != 0 ? "GET" : "", (methods & H1_POST) != 0 ? "POST" : "",
+                   (methods & H1_DELETE) != 0 ? "DELETE" : "");
 }
 
 /* A path that is a route's but for its last slash, with a method of it. */

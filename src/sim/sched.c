@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/sched.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/buf.h"
@@ -164,6 +165,8 @@ struct sim_model *sim_sched_find(struct sim_sched *s, struct str name)
     for (size_t i = 0; i < s->n_models; i++) {
         struct str full = s->models[i].name;
 
+        if (full.len == 0)
+            continue;
         if (str_eq_nocase(name, full))
             return &s->models[i];
         if (!has_tag(name) && str_ends(full, latest) &&
@@ -191,7 +194,7 @@ static struct str full_name(struct str name)
     return buf_str(&full);
 }
 
-static int init_model(struct sim_sched *s, struct sim_model *m, struct str name, uint32_t n_slots)
+static int init_model(struct sim_sched *s, struct sim_model *m, struct str name)
 {
     int r;
 
@@ -202,7 +205,7 @@ static int init_model(struct sim_sched *s, struct sim_model *m, struct str name,
     list_init(&m->queue);
     make_digest(m);
     m->is_embedding = str_search(m->name, STR("embed")) < m->name.len;
-    m->n_slots = m->is_embedding ? 1 : n_slots; /* as the real scheduler has it */
+    m->n_slots = m->is_embedding ? 1 : s->n_slots; /* as the real scheduler has it */
     r = net_timer_init(s->loop, &m->load_end, on_load_end);
     return r == 0 ? net_timer_init(s->loop, &m->expiry, on_expiry) : r;
 }
@@ -211,9 +214,10 @@ int sim_sched_init(struct sim_sched *s, struct net_loop *loop, const struct sim_
 {
     *s = (struct sim_sched){.loop = loop,
                             .load_time_ns = settings->load_time_ns,
-                            .keep_alive_ns = settings->keep_alive_ns};
+                            .keep_alive_ns = settings->keep_alive_ns,
+                            .n_slots = settings->n_slots};
     for (size_t i = 0; i < settings->n_models; i++) {
-        int r = init_model(s, &s->models[s->n_models++], settings->models[i], settings->n_slots);
+        int r = init_model(s, &s->models[s->n_models++], settings->models[i]);
 
         if (r < 0)
             return r;
@@ -221,11 +225,56 @@ int sim_sched_init(struct sim_sched *s, struct net_loop *loop, const struct sim_
     return 0;
 }
 
+static bool is_free(const struct sim_model *m)
+{
+    return m->name.len == 0 && m->residency == SIM_UNLOADED && m->n_waiting == 0 &&
+           m->n_running == 0;
+}
+
+static void free_name(struct sim_model *m)
+{
+    free((void *)(uintptr_t)m->name.s);
+    m->name = STR_NULL;
+}
+
+static void fini_model(struct sim_model *m)
+{
+    net_timer_fini(m->sched->loop, &m->load_end);
+    net_timer_fini(m->sched->loop, &m->expiry);
+    free_name(m);
+}
+
+int sim_sched_add(struct sim_sched *s, struct str name, const char *digest)
+{
+    struct sim_model *m = sim_sched_find(s, name);
+    size_t i = 0;
+    int r = 0;
+
+    if (m == NULL) {
+        while (i < s->n_models && !is_free(&s->models[i]))
+            i++;
+        if (i == SIM_MODELS_MAX)
+            return -ENOSPC;
+        m = &s->models[i];
+        if (i == s->n_models)
+            s->n_models++;
+        else
+            fini_model(m);
+        r = init_model(s, m, name);
+    }
+    if (r == 0 && digest != NULL)
+        (void)snprintf(m->digest, sizeof(m->digest), "%s", digest);
+    return r;
+}
+
+void sim_sched_delete(struct sim_model *m)
+{
+    free_name(m);
+    sim_sched_expire(m);
+}
+
 void sim_sched_fini(struct sim_sched *s)
 {
-    for (size_t i = 0; i < s->n_models; i++) {
-        net_timer_fini(s->loop, &s->models[i].load_end);
-        net_timer_fini(s->loop, &s->models[i].expiry);
-        free((void *)(uintptr_t)s->models[i].name.s);
-    }
+    for (size_t i = 0; i < s->n_models; i++)
+        fini_model(&s->models[i]);
 }

@@ -43,7 +43,7 @@ enum sim_residency {
 };
 
 struct sim_model {
-    struct str name; /* with its tag */
+    struct str name; /* with its tag; empty: it was deleted, and the place is free */
     char digest[65];
     bool is_embedding;
     uint32_t n_slots;
@@ -64,6 +64,7 @@ struct sim_sched {
     struct net_loop *loop;
     nsec_t load_time_ns;
     nsec_t keep_alive_ns;
+    uint32_t n_slots;
     struct sim_model models[SIM_MODELS_MAX];
     size_t n_models;
     uint64_t n_loads; /* begun */
@@ -73,6 +74,18 @@ struct sim_sched {
 MUST_USE int sim_sched_init(struct sim_sched *s, struct net_loop *loop,
                             const struct sim_settings *settings);
 void sim_sched_fini(struct sim_sched *s);
+
+/**
+ * sim_sched_add() - install a model, or replace it
+ * @name:    tag optional
+ * @digest:  64 hex digits; NULL: one made of the name
+ *
+ * Return: 0; -ENOSPC there are SIM_MODELS_MAX; -ENOMEM.
+ */
+MUST_USE int sim_sched_add(struct sim_sched *s, struct str name, const char *digest);
+
+/* Not installed any more; one that is loaded goes when it is idle. */
+void sim_sched_delete(struct sim_model *model);
 
 /* The installed model that @name means (tag optional, any case), or NULL. */
 struct sim_model *sim_sched_find(struct sim_sched *s, struct str name);
