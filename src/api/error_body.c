@@ -151,15 +151,19 @@ int api_put_error_record(struct buf *out, const struct api_route *route, bool is
 int api_put_no_model_text(struct buf *out, const struct api_route *route, struct str model)
 {
     size_t start = out->len;
+    /* /v1/completions is generate in disguise */
     bool is_plain = route->id == ROUTE_SHOW || route->id == ROUTE_GENERATE ||
-                    route->id == ROUTE_V1_COMPLETIONS; /* /v1/completions is generate in disguise */
+                    route->id == ROUTE_V1_COMPLETIONS || route->id == ROUTE_DELETE ||
+                    route->id == ROUTE_V1_MODEL;
+    struct str end = is_plain                     ? STR("' not found")
+                     : route->work == API_MANAGED ? STR("\" not found")
+                                                  : STR("\" not found, try pulling it first");
     int rc = buf_put(out, is_plain ? STR("model '") : STR("model \""));
 
     if (rc == 0)
         rc = buf_put(out, model);
     if (rc == 0)
-        rc =
-            buf_put(out, is_plain ? STR("' not found") : STR("\" not found, try pulling it first"));
+        rc = buf_put(out, end);
     if (rc < 0)
         out->len = start;
     return rc;

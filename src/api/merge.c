@@ -94,6 +94,8 @@ static int read_element(struct element *e)
             break;
         if (t.type == JSON_OBJECT_BEGIN || t.type == JSON_ARRAY_BEGIN)
             rc = json_leave(&r);
+        else if (t.type == JSON_NUMBER && json_key_is(&key, STR("size")))
+            (void)!json_to_u64(&t, &e->model.size);
         else if (t.type != JSON_STRING)
             continue;
         else if (json_key_is(&key, STR("digest")))

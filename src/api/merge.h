@@ -28,6 +28,7 @@ struct api_model {
     struct str name;       /* decoded */
     struct str digest;     /* as sent; empty when absent */
     struct str expires_at; /* of /api/ps, as sent; empty when absent */
+    uint64_t size;         /* bytes; 0 when absent */
 };
 
 /*

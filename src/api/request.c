@@ -9,7 +9,7 @@
 enum use {
     USE_NONE,
     USE_MODEL,
-    USE_NAME, /* old form of "model" in /api/show */
+    USE_NAME, /* old form of "model" */
     USE_STREAM,
     USE_CONTENT, /* without it the request only loads or unloads */
 };
@@ -33,6 +33,14 @@ static const struct field fields[] = {
     {ROUTE_V1_COMPLETIONS, "stream", USE_STREAM},
     {ROUTE_V1_RESPONSES, "stream", USE_STREAM},
     {ROUTE_V1_MESSAGES, "stream", USE_STREAM},
+    {ROUTE_PULL, "name", USE_NAME},
+    {ROUTE_PULL, "stream", USE_STREAM},
+    {ROUTE_PUSH, "name", USE_NAME},
+    {ROUTE_PUSH, "stream", USE_STREAM},
+    {ROUTE_CREATE, "name", USE_NAME},
+    {ROUTE_CREATE, "stream", USE_STREAM},
+    {ROUTE_COPY, "source", USE_MODEL},
+    {ROUTE_DELETE, "name", USE_NAME},
 };
 
 #define N_FIELDS (sizeof(fields) / sizeof(fields[0]))

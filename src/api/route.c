@@ -14,7 +14,18 @@
                      .work = API_##work_, \
                      .streams_by_default = (streams_)}
 
-/* Methods as Ollama 0.11.4 answers them: HEAD is there for three paths only. */
+/* Changes what nodes have. @switch_: NULL, or what an operator has to switch on for it. */
+#define ADMIN_ROW(id_, path_, methods_, work_, streams_, switch_) \
+    [ROUTE_##id_] = {.id = ROUTE_##id_, \
+                     .path = {(path_), sizeof(path_) - 1}, \
+                     .methods = (methods_), \
+                     .family = API_OLLAMA, \
+                     .work = API_##work_, \
+                     .access = (switch_) != NULL ? API_SWITCHED_OFF : API_FOR_ADMINS, \
+                     .streams_by_default = (streams_), \
+                     .switch_name = (switch_)}
+
+/* Methods as Ollama 0.11.4 answers them: HEAD is there for four paths only. */
 /* clang-format off */
 static const struct api_route routes[N_ROUTES] = {
     ROW(ROOT,           "/",                    GET_HEAD, OLLAMA,    LOCAL,     false),
@@ -32,6 +43,19 @@ static const struct api_route routes[N_ROUTES] = {
     ROW(V1_RESPONSES,   "/v1/responses",        H1_POST,  OPENAI,    INFERENCE, false),
     ROW(V1_MESSAGES,    "/v1/messages",         H1_POST,  ANTHROPIC, INFERENCE, false),
     ROW(V1_MODELS,      "/v1/models",           H1_GET,   OPENAI,    MERGED,    false),
+    ROW(V1_MODEL,       "/v1/models/",          H1_GET,   OPENAI,    METADATA,  false),
+
+    ADMIN_ROW(PULL,         "/api/pull",          H1_POST,           MANAGED,  true,  NULL),
+    ADMIN_ROW(PUSH,         "/api/push",          H1_POST,           MANAGED,  true,  "push"),
+    ADMIN_ROW(CREATE,       "/api/create",        H1_POST,           MANAGED,  true,  NULL),
+    ADMIN_ROW(COPY,         "/api/copy",          H1_POST,           MANAGED,  false, NULL),
+    ADMIN_ROW(DELETE,       "/api/delete",        H1_DELETE,         MANAGED,  false, NULL),
+    ADMIN_ROW(BLOB,         "/api/blobs/",        H1_HEAD | H1_POST, BLOB,     false, NULL),
+    ADMIN_ROW(ME,           "/api/me",            H1_POST,           METADATA, false, "me"),
+    ADMIN_ROW(SIGNOUT,      "/api/signout",       H1_POST,           METADATA, false, "signout"),
+    ADMIN_ROW(USER_KEY,     "/api/user/keys/",    H1_DELETE,         METADATA, false, "signout"),
+    ADMIN_ROW(EXPERIMENTAL, "/api/experimental/", H1_GET | H1_POST,  METADATA, false,
+              "experimental"),
 };
 /* clang-format on */
 
@@ -42,10 +66,23 @@ const struct api_route *api_route_get(enum api_route_id id)
     return &routes[id];
 }
 
+/* One segment and nothing encoded in it, so that no two spellings mean the same. */
+static bool is_arg(struct str arg)
+{
+    return arg.len > 0 && str_find(arg, '/') == arg.len && str_find(arg, '%') == arg.len;
+}
+
+static bool matches(const struct api_route *route, struct str path)
+{
+    if (route->path.len == 1 || !str_ends(route->path, STR("/")))
+        return str_eq(route->path, path);
+    return str_starts(path, route->path) && is_arg(api_route_arg(route, path));
+}
+
 static const struct api_route *find_exactly(struct str path)
 {
     for (size_t i = 0; i < N_ROUTES; i++)
-        if (str_eq(routes[i].path, path))
+        if (matches(&routes[i], path))
             return &routes[i];
     return NULL;
 }

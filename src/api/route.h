@@ -33,6 +33,17 @@ enum api_route_id {
     ROUTE_V1_RESPONSES,
     ROUTE_V1_MESSAGES,
     ROUTE_V1_MODELS,
+    ROUTE_V1_MODEL, /* /v1/models/NAME */
+    ROUTE_PULL,
+    ROUTE_PUSH,
+    ROUTE_CREATE,
+    ROUTE_COPY,
+    ROUTE_DELETE,
+    ROUTE_BLOB, /* /api/blobs/DIGEST */
+    ROUTE_ME,
+    ROUTE_SIGNOUT,
+    ROUTE_USER_KEY,
+    ROUTE_EXPERIMENTAL,
     N_ROUTES
 };
 
@@ -41,18 +52,34 @@ enum api_work {
     API_MERGED,    /* every node is asked, the answers are merged */
     API_METADATA,  /* one node that has the model, at once: never waits for a load */
     API_INFERENCE, /* one node that has the model; may wait for a load and for a slot */
+    API_MANAGED,   /* the nodes that a policy names change what models they have */
+    API_BLOB,      /* a file for a model to be created: its body flows and is not held */
+};
+
+enum api_access {
+    API_FOR_ALL,      /* everybody who may use the gateway */
+    API_FOR_ADMINS,   /* who manages models */
+    API_SWITCHED_OFF, /* likewise, and only where it was switched on by name */
 };
 
 struct api_route {
     enum api_route_id id;
-    struct str path;  /* also its label in metrics and logs */
+    struct str path;  /* also its label in metrics and logs; ending in '/': one segment more */
     unsigned methods; /* of enum h1_method */
     enum api_family family;
     enum api_work work;
+    enum api_access access;
     bool streams_by_default; /* without "stream" in the body */
+    const char *switch_name; /* API_SWITCHED_OFF: what it is switched on by */
 };
 
 const struct api_route *api_route_get(enum api_route_id id);
+
+/* Behind the path of a route that has one segment more: that segment. */
+static inline struct str api_route_arg(const struct api_route *route, struct str path)
+{
+    return str_from(path, route->path.len);
+}
 
 enum {
     API_ROUTE_NOT_FOUND = 1,

@@ -68,6 +68,8 @@ struct cli_config *cli_config_new(void)
     c->rooms[2] = (struct settings_room){"nodes", fleet_rows, N_FLEET_ROWS, &c->base.fleet};
     c->rooms[3] = (struct settings_room){"connections to nodes", upstream_rows, N_UPSTREAM_ROWS,
                                          &c->base.upstream};
+    c->rooms[4] =
+        (struct settings_room){"models", model_rows, N_MODEL_ROWS, &c->base.gateway.models};
     if (settings_init(&c->settings, c->rooms, ARRAY_LEN(c->rooms)) < 0) {
         free(c);
         return NULL;

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 #include <errno.h>
+
+#include "fleet/place.h"
 #include <string.h>
 
 int fleet_init(struct fleet *f, uint64_t seed)
@@ -114,6 +116,7 @@ static void add(struct fleet *f, const struct fleet_entry *entry, nsec_t now)
         .life = NODE_LISTED, .url = entry->url, .since = now, .lost_at = -1, .charged_at = -1};
     (void)snprintf(node->name_text, sizeof(node->name_text), STR_FMT, STR_ARG(entry->name));
     node->name = str_of(node->name_text);
+    fleet_blob_forget(f, (uint16_t)(node - f->nodes));
     for (size_t i = 0; i < f->n_slots; i++) {
         struct fleet_node *old = &f->nodes[i];
 
@@ -357,6 +360,7 @@ enum fleet_news fleet_apply(struct fleet *f, uint16_t index, struct fleet_report
     keep_proven(node, report);
     swap_models(&node->models, &report->models);
     swap_models(&node->resident, &report->resident);
+    node->loaded_bytes = report->loaded_bytes;
     (void)snprintf(node->version, sizeof(node->version), "%s", report->version);
     if (before == NODE_UP)
         return FLEET_NO_NEWS;

@@ -30,6 +30,7 @@
 #define FLEET_MAX_SLOTS (2 * FLEET_MAX_NODES) /* with nodes that leave while others come */
 #define FLEET_MAX_TRIED 8
 #define FLEET_NO_INDEX  UINT16_MAX
+#define FLEET_BLOBS_MAX 256
 #define FLEET_NAME_MAX  280 /* host:port of a node without a name, and its NUL */
 
 enum node_life {
@@ -56,12 +57,20 @@ struct fleet_node {
     char version[64];
     struct models models;   /* of /api/tags; kept while it is down */
     struct models resident; /* of /api/ps, and what has answered since */
+    uint64_t loaded_bytes;  /* that models of /api/ps take */
     uint32_t in_flight;
     uint64_t n_granted;
     uint64_t turn; /* when it was chosen last */
     struct ejection ejection;
     nsec_t lost_at;    /* when a lost connection last counted against it */
     nsec_t charged_at; /* when one last cost a token of the retry budget */
+};
+
+/* A file that was uploaded to a node. */
+struct fleet_blob {
+    uint64_t hash; /* of its digest */
+    nsec_t at;
+    uint16_t node;
 };
 
 struct fleet {
@@ -71,6 +80,8 @@ struct fleet {
     uint64_t turn;            /* of the latest choice */
     struct rng rng;
     struct hash_key hash_key;
+    struct fleet_blob blobs[FLEET_BLOBS_MAX]; /* a ring: the newest ones */
+    uint64_t n_blobs;                         /* ever */
 };
 
 /* What a probe learned. */
@@ -81,6 +92,7 @@ struct fleet_report {
     struct models models;
     struct models listed;   /* of /api/ps */
     struct models resident; /* of these, the ones that are loaded for certain */
+    uint64_t loaded_bytes;  /* of the listed ones together */
 };
 
 /* What the rest of the house may want to log. */

@@ -93,6 +93,7 @@ static void give_up(struct probe *p, const char *why)
 /* What a listing is read into. */
 struct listing {
     struct models *models;
+    uint64_t *bytes; /* their sizes are added to it; NULL: they are not */
     struct hash_key hash_key;
     /* not empty: take only models whose element of this earlier listing expires at the same time */
     struct str first;
@@ -134,16 +135,17 @@ static int on_model(void *arg, const struct api_model *model)
     struct listing *listing = arg;
     struct model_key key;
 
+    if (listing->bytes != NULL)
+        *listing->bytes += model->size;
     if (model_key_parse(model->name, &key) < 0 || !is_loaded(listing, model))
         return 0;
     return models_put(listing->models, model_key_str(&key),
                       hash_bytes(listing->hash_key, model_key_str(&key)));
 }
 
-static int read_models(struct probe *p, struct models *into, struct str first)
+static int read_models(struct probe *p, struct listing listing)
 {
-    struct listing listing = {.models = into, .hash_key = p->prober->hash_key, .first = first};
-
+    listing.hash_key = p->prober->hash_key;
     return api_each_model(buf_str(&p->body), on_model, &listing);
 }
 
@@ -153,11 +155,13 @@ static int read_answer(struct probe *p)
     case ASK_VERSION:
         return api_read_version(buf_str(&p->body), p->report.version);
     case ASK_TAGS:
-        return read_models(p, &p->report.models, STR_NULL);
+        return read_models(p, (struct listing){.models = &p->report.models});
     case ASK_PS:
-        return read_models(p, &p->report.listed, STR_NULL);
+        return read_models(
+            p, (struct listing){.models = &p->report.listed, .bytes = &p->report.loaded_bytes});
     case ASK_PS_AGAIN:
-        return read_models(p, &p->report.resident, buf_str(&p->first_ps));
+        return read_models(
+            p, (struct listing){.models = &p->report.resident, .first = buf_str(&p->first_ps)});
     case N_QUESTIONS:
         break;
     }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "gateway/flight.h"
 #include "gateway/gateway.h"
 
 #define LOOK_PAUSE_NS (NSEC_PER_SEC / 2)
@@ -140,6 +141,7 @@ int control_init(struct control *c, struct gateway *g, const struct control_ops 
     c->ops = ops;
     c->round_ended = -LOOK_PAUSE_NS;
     list_init(&c->lookers);
+    list_init(&c->flights);
     c->metrics = metrics_new();
     if (c->metrics == NULL || http_out_init(&c->out) < 0)
         return -ENOMEM;
@@ -180,10 +182,12 @@ void control_fini(struct control *c)
     if (c->has_loop) {
         http_server_close(&c->admin);
         prober_stop(&c->prober);
+        flights_close(c);
         net_signal_stop(&c->signals[0]);
         net_signal_stop(&c->signals[1]);
         net_signal_stop(&c->hangup);
         net_loop_fini(&c->loop);
+        flights_free(c);
     }
     prober_free(&c->prober);
     http_out_fini(&c->out);

@@ -44,6 +44,7 @@ struct control {
     struct addr admin_addr;
     struct metrics *metrics; /* of the control loop */
     struct list lookers;
+    struct list flights; /* see flight.h */
     nsec_t round_ended;
     struct net_signal signals[2];
     struct net_signal hangup; /* read the configuration again */

@@ -190,6 +190,42 @@ void desk_report(struct desk *d, uint16_t node, struct fleet_report *report,
     unlock(d);
 }
 
+static void ref_all(struct desk *d, const uint16_t *nodes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        fleet_ref(&d->fleet, nodes[i]);
+}
+
+int desk_place(struct desk *d, const struct placement *policy, const struct place_question *q,
+               uint16_t *out, size_t *ret_n)
+{
+    int r;
+
+    lock(d);
+    r = fleet_place(&d->fleet, policy, q, out, ret_n);
+    ref_all(d, out, *ret_n);
+    unlock(d);
+    return r;
+}
+
+int desk_place_blob(struct desk *d, const struct placement *policy, uint16_t *out, size_t *ret_n)
+{
+    int r;
+
+    lock(d);
+    r = fleet_place_blob(&d->fleet, policy, time_now(), out, ret_n);
+    ref_all(d, out, *ret_n);
+    unlock(d);
+    return r;
+}
+
+void desk_blob_put(struct desk *d, uint64_t blob, uint16_t node)
+{
+    lock(d);
+    fleet_blob_put(&d->fleet, blob, node, time_now());
+    unlock(d);
+}
+
 size_t desk_n_up(struct desk *d)
 {
     size_t n;

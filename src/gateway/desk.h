@@ -15,7 +15,7 @@
 
 #include "base/buf.h"
 #include "call/budget.h"
-#include "fleet/fleet.h"
+#include "fleet/place.h"
 
 struct desk {
     pthread_mutex_t lock;
@@ -117,6 +117,13 @@ enum fleet_other desk_look_for_other(struct desk *d, const struct fleet_ask *ask
 /* A probe's report; what is left in it is the caller's. */
 void desk_report(struct desk *d, uint16_t node, struct fleet_report *report,
                  struct desk_news *ret_news);
+
+/* As fleet_place(), fleet_place_blob(), fleet_blob_put(); a reference of each node is taken. */
+MUST_USE int desk_place(struct desk *d, const struct placement *policy,
+                        const struct place_question *q, uint16_t *out, size_t *ret_n);
+MUST_USE int desk_place_blob(struct desk *d, const struct placement *policy, uint16_t *out,
+                             size_t *ret_n);
+void desk_blob_put(struct desk *d, uint64_t blob, uint16_t node);
 
 size_t desk_n_up(struct desk *d);
 void desk_version(struct desk *d, char out[static 64]);

@@ -254,6 +254,35 @@ static int find_route(struct door_conn *d, const struct h1_head *head)
     return 0;
 }
 
+/* Asked from this machine, through whatever listener. */
+static bool is_local(const struct door_conn *d)
+{
+    char peer[NET_PEER_MAX];
+    struct str text = str_of(net_stream_peer(&d->http.stream, peer));
+
+    return d->http.server->is_loopback || str_starts(text, STR("127.")) ||
+           str_starts(text, STR("[::1]")) || str_starts(text, STR("::1"));
+}
+
+/* Return: NULL the request may use the route; else what stands against it. */
+static const char *why_not(const struct door_conn *d, const struct h1_head *head)
+{
+    const struct view *view = d->exchange->view;
+    const struct api_route *route = d->exchange->route;
+    bool is_admin = d->is_admin || (view->keys.n_keys == 0 && is_local(d) &&
+                                    h1_field_get(head, STR("origin")).s == NULL);
+
+    if (route->access == API_FOR_ALL)
+        return NULL;
+    if (!is_admin)
+        return "managing models needs a key with the scope admin, or, without any keys, a client "
+               "on the gateway's own machine";
+    if (route->access == API_SWITCHED_OFF &&
+        !model_settings_has_route(&view->settings->models, str_of(route->switch_name)))
+        return "this is switched off; see `models.routes` in the configuration";
+    return NULL;
+}
+
 static bool is_encoded(const struct h1_head *head)
 {
     struct str coding = h1_field_get(head, STR("content-encoding"));
@@ -289,6 +318,12 @@ static int admit(struct door_conn *d, const struct h1_head *head)
         return HTTP_CONN_REFUSED;
     }
     r = find_route(d, head);
+    if (r == 0)
+        text = why_not(d, head);
+    if (text != NULL) {
+        refuse(d, REASON_forbidden, text);
+        return HTTP_CONN_REFUSED;
+    }
     if (r == 0 && is_encoded(head)) {
         refuse(d, REASON_unsupported_encoding,
                "request bodies with a Content-Encoding are not supported; send it plain");

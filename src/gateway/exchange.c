@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "gateway/gateway.h"
+#include "gateway/manage.h"
 #include "gateway/merge.h"
 #include "gateway/relay.h"
 #include "observe/access.h"
@@ -105,8 +106,18 @@ void exchange_finish(struct exchange *ex, enum reason reason)
     if (ex->is_gone)
         ex->sink->ops->end(ex->sink, SINK_BROKEN);
     tell(ex);
-    /* else exchange_on_looked() does */
-    if (!ex->is_looking)
+    if (ex->n_abroad == 0)
+        net_defer(&ex->worker->loop, &ex->bury);
+}
+
+void exchange_goes_abroad(struct exchange *ex)
+{
+    ex->n_abroad++;
+}
+
+void exchange_came_back(struct exchange *ex)
+{
+    if (--ex->n_abroad == 0 && ex->state == EXCHANGE_ENDED)
         net_defer(&ex->worker->loop, &ex->bury);
 }
 
@@ -128,6 +139,7 @@ static void halt(struct exchange *ex)
 {
     attempt_cancel(&ex->attempt);
     merge_cancel(ex->merge);
+    manage_cancel(ex->manage);
     exchange_leave_desk(ex, CALL_CANCELLED);
 }
 
@@ -189,7 +201,7 @@ void exchange_merged(struct exchange *ex, struct str body)
     exchange_answer(ex, 200, api_json_field(ex->family), body);
 }
 
-static void refuse_no_model(struct exchange *ex)
+void exchange_refuse_no_model(struct exchange *ex)
 {
     struct buf text = BUF_INIT(2 * MODEL_KEY_MAX);
 
@@ -208,13 +220,14 @@ static void refuse_no_model(struct exchange *ex)
 static void look_again(struct exchange *ex)
 {
     ex->is_looking = true;
+    exchange_goes_abroad(ex);
     ex->look.from = &ex->worker->loop;
     ex->look.on_looked = exchange_on_looked;
     control_look_again(&ex->worker->gateway->control, &ex->look);
 }
 
 /* The nodes are asked once before it is said that nobody can take the request. */
-static void wait_for_look(struct exchange *ex)
+void exchange_wait_for_look(struct exchange *ex)
 {
     ex->state = EXCHANGE_LOOKING;
     ex->has_looked = true;
@@ -273,7 +286,7 @@ void exchange_ask_node(struct exchange *ex, bool is_fresh)
 static void no_grant(struct exchange *ex, int r)
 {
     if (!ex->has_looked) {
-        wait_for_look(ex);
+        exchange_wait_for_look(ex);
         return;
     }
     if (ex->tl.n_attempts > 0) {
@@ -282,7 +295,7 @@ static void no_grant(struct exchange *ex, int r)
         return;
     }
     if (r == FLEET_NO_MODEL && desk_n_up(&ex->worker->gateway->desk) > 0)
-        refuse_no_model(ex);
+        exchange_refuse_no_model(ex);
     else
         exchange_refuse(ex, REASON_no_node, NULL);
 }
@@ -386,17 +399,26 @@ static enum reason reason_of_time(const struct exchange *ex)
     return ex->route->work == API_INFERENCE ? REASON_first_token_timeout : REASON_metadata_timeout;
 }
 
-static void end_late(struct exchange *ex, enum reason reason)
+/* All is stopped: what the client has not got yet it is told. */
+static void end_early(struct exchange *ex, enum reason reason)
 {
-    attempt_cancel(&ex->attempt);
-    (void)snprintf(ex->why, sizeof(ex->why), "%s", reason_text(reason));
-    exchange_leave_desk(ex, CALL_DEADLINE);
     if (ex->is_gone)
         exchange_finish(ex, REASON_client_gone);
     else if (ex->state == EXCHANGE_RELAYING)
         relay_break(ex, reason);
+    else if (manage_has_begun(ex->manage))
+        manage_break(ex, reason);
     else
         exchange_refuse(ex, reason, NULL);
+}
+
+static void end_late(struct exchange *ex, enum reason reason)
+{
+    attempt_cancel(&ex->attempt);
+    manage_cancel(ex->manage);
+    (void)snprintf(ex->why, sizeof(ex->why), "%s", reason_text(reason));
+    exchange_leave_desk(ex, CALL_DEADLINE);
+    end_early(ex, reason);
 }
 
 /* The node says that the time for the whole request is over. */
@@ -431,6 +453,7 @@ void exchange_on_timer(struct net_timer *timer)
         time_out(ex);
         break;
     case EXCHANGE_RELAYING:
+    case EXCHANGE_MANAGING:
         time_out(ex);
         break;
     case EXCHANGE_RECEIVING:
@@ -457,13 +480,26 @@ static void put_length(struct exchange *ex)
     fields->len += (size_t)(end - at);
 }
 
+/* The model in the path is the one that is asked for. */
+static void take_model_of_path(struct exchange *ex)
+{
+    struct str arg = api_route_arg(ex->route, ex->request.target);
+
+    ex->asked.model = str_head(arg, str_find(arg, '?'));
+    if (model_key_parse(ex->asked.model, &ex->asked.key) < 0)
+        ex->asked.key.len = 0;
+}
+
 static void understand(struct exchange *ex)
 {
     (void)!api_request_read(ex->route, buf_str(&ex->body),
                             &ex->asked); /* unroutable: any node, which says why */
+    if (ex->route->id == ROUTE_V1_MODEL)
+        take_model_of_path(ex);
     ex->ask.key = model_key_str(&ex->asked.key);
     ex->ask.hash = hash_bytes(ex->worker->gateway->desk.fleet.hash_key, ex->ask.key);
-    ex->ask.needs_http = ex->route->family != API_OLLAMA || ex->route->id == ROUTE_EMBEDDINGS;
+    ex->ask.needs_http = ex->route->family != API_OLLAMA || ex->route->id == ROUTE_EMBEDDINGS ||
+                         ex->route->access != API_FOR_ALL;
     ex->tl.model = ex->asked.model;
     ex->tl.is_stream = ex->asked.is_stream;
 }
@@ -471,7 +507,7 @@ static void understand(struct exchange *ex)
 static void begin_merge(struct exchange *ex)
 {
     if (!ex->has_looked && desk_n_up(&ex->worker->gateway->desk) == 0) {
-        wait_for_look(ex);
+        exchange_wait_for_look(ex);
         return;
     }
     ex->state = EXCHANGE_MERGING;
@@ -484,10 +520,13 @@ void exchange_on_looked(struct look_again *look)
     struct exchange *ex = container_of(look, struct exchange, look);
 
     ex->is_looking = false;
+    exchange_came_back(ex);
     if (ex->state == EXCHANGE_ENDED)
-        net_defer(&ex->worker->loop, &ex->bury);
-    else if (ex->state == EXCHANGE_LOOKING && ex->route->work == API_MERGED)
+        return;
+    if (ex->state == EXCHANGE_LOOKING && ex->route->work == API_MERGED)
         begin_merge(ex);
+    else if (ex->state == EXCHANGE_LOOKING && ex->route->work == API_MANAGED)
+        manage_start(ex);
     else if (ex->state == EXCHANGE_LOOKING)
         exchange_enter_desk(ex);
     else if (desk_is_resident(&ex->worker->gateway->desk, ex->grant.node, &ex->ask))
@@ -539,7 +578,10 @@ void exchange_start(struct exchange *ex)
     ex->request.body = buf_str(&ex->body);
     ex->request.deadline = ex->deadline;
     understand(ex);
-    exchange_enter_desk(ex);
+    if (ex->route->work == API_MANAGED)
+        manage_start(ex);
+    else
+        exchange_enter_desk(ex);
 }
 
 void exchange_room(struct exchange *ex)
@@ -577,10 +619,5 @@ void exchange_abort(struct exchange *ex)
         return;
     halt(ex);
     (void)snprintf(ex->why, sizeof(ex->why), "cut off");
-    if (ex->is_gone)
-        exchange_finish(ex, REASON_client_gone);
-    else if (ex->state == EXCHANGE_RELAYING)
-        relay_break(ex, REASON_shutting_down);
-    else
-        exchange_refuse(ex, REASON_shutting_down, NULL);
+    end_early(ex, REASON_shutting_down);
 }

@@ -34,10 +34,12 @@ enum exchange_state {
     EXCHANGE_HOLDING,
     EXCHANGE_RELAYING,
     EXCHANGE_MERGING,
+    EXCHANGE_MANAGING,
     EXCHANGE_ENDED,
 };
 
 struct merge;
+struct manage;
 
 struct exchange {
     struct worker *worker;
@@ -49,10 +51,11 @@ struct exchange {
     struct arena arena;
     struct timeline tl;
     enum exchange_state state;
-    bool is_gone;    /* the client left; the sink discards */
-    bool is_looking; /* `look` is on its way */
-    bool has_looked; /* since the last attempt */
-    bool is_paused;  /* the source waits for the sink */
+    bool is_gone;      /* the client left; the sink discards */
+    bool is_looking;   /* `look` is on its way */
+    unsigned n_abroad; /* what is under way to other loops and back: it is not freed before */
+    bool has_looked;   /* since the last attempt */
+    bool is_paused;    /* the source waits for the sink */
 
     /* The request, as the door understood it. */
     enum api_family family;        /* shape of errors */
@@ -69,6 +72,7 @@ struct exchange {
     struct retry_state retry;
     struct look_again look;
     struct merge *merge;
+    struct manage *manage;
     nsec_t deadline;   /* of the whole request */
     nsec_t answer_due; /* of the attempt's first record */
 

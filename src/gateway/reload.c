@@ -56,6 +56,24 @@ static void follow_list(struct gateway *g)
     }
 }
 
+/* A name may be of a node that is to come: no mistake, but worth a word. */
+static void check_placement(const struct view *v)
+{
+    const struct placement policy = model_settings_placement(&v->settings->models);
+
+    for (size_t i = 0; i < policy.n_names; i++) {
+        struct str name = str_of(policy.names[i]);
+        size_t k = 0;
+
+        while (k < v->n_entries && !str_eq(v->entries[k].name, name))
+            k++;
+        if (k == v->n_entries)
+            log_event(LOG_WARN, "placement",
+                      "models.placement names " STR_FMT ", and no node is called so",
+                      STR_ARG(name));
+    }
+}
+
 int gateway_list_nodes(struct gateway *g, const struct view *view, struct buf *errors)
 {
     int r = check_not_self(g, view, errors);
@@ -69,6 +87,7 @@ int gateway_list_nodes(struct gateway *g, const struct view *view, struct buf *e
         return r;
     }
     follow_list(g);
+    check_placement(view);
     return 0;
 }
 

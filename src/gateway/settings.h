@@ -6,6 +6,7 @@
 #include "call/retry.h"
 #include "config/settings.h"
 #include "gateway/http_conn.h"
+#include "gateway/model_settings.h"
 
 struct gateway_settings {
     struct strings listen;     /* HTTP */
@@ -27,6 +28,7 @@ struct gateway_settings {
     uint64_t retry_max;
     struct retry_settings retry; /* max_retries is retry_max */
     double retry_budget;
+    struct model_settings models;
 };
 
 #define N_GATEWAY_ROWS 25
