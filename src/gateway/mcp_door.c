@@ -230,14 +230,28 @@ static void sink_flush(struct sink *s)
     (void)s; /* the connection writes at the end of the turn */
 }
 
+/* A body in @from; a long one leaves with its memory: copying it would keep everybody waiting. */
+static int respond_from(struct mcp_call *call, struct buf *from, struct str body)
+{
+    int r;
+
+    if (body.len <= ENCODED_KEPT)
+        return mcp_call_respond(call, NULL, body);
+    r = mcp_call_respond_owned(call, NULL, body, from->data);
+    if (r == 0)
+        *from = BUF_INIT(from->max);
+    return r;
+}
+
 static void respond(struct door_call *q)
 {
     struct mcp_conn *c = q->conn;
+    struct buf *from = q->codec == CODEC_JSON ? &q->answer : &c->listener->encoded;
     struct str body;
     int r = encode(c, q->codec, q->service, str_trim(buf_str(&q->answer)), &body);
 
     if (r == 0)
-        r = mcp_call_respond(q->call, NULL, body);
+        r = respond_from(q->call, from, body);
     if (r == 0)
         q->call = NULL;
     else
@@ -474,16 +488,31 @@ static void start_exchange(struct mcp_conn *c, struct mcp_call *call,
         exchange_start(q->exchange);
 }
 
-static void answer_now(struct mcp_conn *c, struct mcp_call *call, struct str body)
+/* What became of an answer that was given at once. */
+static void conclude(struct mcp_conn *c, struct mcp_call *call, int r)
 {
-    int r = mcp_call_respond(call, NULL, body);
-
     if (r == 0)
         wire_wake(&c->wire);
     else if (r == -EMSGSIZE)
         refuse(c, call, MCP_TOO_LARGE, "the answer is longer than the peer takes");
     else
         refuse(c, call, MCP_OVERLOADED, "too much waits to be sent on this connection");
+}
+
+/* A long body came in memory of its own, and leaves in it. */
+static void answer_echo(struct mcp_conn *c, struct mcp_call *call, struct str body)
+{
+    void *memory = mcp_session_keep_request(&c->wire.session);
+    int r;
+
+    if (memory == NULL) {
+        conclude(c, call, mcp_call_respond(call, NULL, body));
+        return;
+    }
+    r = mcp_call_respond_owned(call, NULL, body, memory);
+    if (r < 0)
+        (void)mcp_pool_resize(&c->listener->pool, memory, 0);
+    conclude(c, call, r);
 }
 
 static void answer_health(struct mcp_conn *c, struct mcp_call *call,
@@ -500,7 +529,7 @@ static void answer_health(struct mcp_conn *c, struct mcp_call *call,
                &body) < 0)
         refuse(c, call, MCP_OVERLOADED, "out of memory");
     else
-        answer_now(c, call, body);
+        conclude(c, call, mcp_call_respond(call, NULL, body));
 }
 
 static void on_request(struct mcp_session *s, struct mcp_call *call,
@@ -512,7 +541,7 @@ static void on_request(struct mcp_session *s, struct mcp_call *call,
     if (service == NULL)
         refuse(c, call, s->is_plain ? MCP_NOT_FOUND : MCP_UNIMPLEMENTED, "no such service");
     else if (service->id == CODEC_ECHO)
-        answer_now(c, call, message->body);
+        answer_echo(c, call, message->body);
     else if (!s->is_plain && !codec_is_known(message->ext->codec))
         refuse(c, call, MCP_UNIMPLEMENTED, "no such codec; there are Protobuf (0) and JSON (1)");
     else if (service->id == CODEC_HEALTH)

@@ -23,7 +23,7 @@ struct mcp_out *mcp_plain_new_request(struct mcp_session *s, const struct mcp_ex
     struct mcp_out *o = mcp_out_new(s, MCP_REQUEST, NULL, mcp_plain_request_len(&request));
 
     if (o != NULL)
-        mcp_plain_pack_request(mcp_out_body(o), &request);
+        mcp_plain_pack_request(o->body, &request);
     return o;
 }
 

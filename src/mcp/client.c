@@ -12,7 +12,7 @@ int mcp_client_hello(struct mcp_session *s)
     if (o == NULL)
         return -ENOMEM;
     hello.max_inflight = 0; /* a client takes no calls */
-    mcp_hello_pack(mcp_out_body(o), &hello);
+    mcp_hello_pack(o->body, &hello);
     return 0;
 }
 
@@ -76,7 +76,7 @@ static struct mcp_out *new_request(struct mcp_session *s, const struct mcp_ext *
     struct mcp_out *o = mcp_out_new(s, MCP_REQUEST, ext, body.len);
 
     if (o != NULL)
-        (void)wire_put(mcp_out_body(o), body);
+        (void)wire_put(o->body, body);
     return o;
 }
 
@@ -137,7 +137,7 @@ static void send_cancel(struct mcp_session *s, struct mcp_call *call)
         mcp_session_die(s, MCP_INTERNAL);
         return;
     }
-    mcp_out_body(o)[0] = (char)call->reason;
+    o->body[0] = (char)call->reason;
     mcp_calls_set_due(s, call, s->now + s->settings->cancel_ns);
 }
 

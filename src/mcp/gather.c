@@ -142,7 +142,7 @@ static void put_batch(struct mcp_session *s, struct mcp_batch *b, const struct e
 
         wire_put_u32(p, e->calls[i]->seq);
         wire_put_u16(p + 4, (uint16_t)o->body_len);
-        p = wire_put(p + ENTRY_HEAD, str_make(mcp_out_body(o), o->body_len));
+        p = wire_put(p + ENTRY_HEAD, str_make(o->body, o->body_len));
         mcp_sched_sent_entry(s, e->calls[i]);
     }
     mcp_tx_use(&s->tx, e->len);

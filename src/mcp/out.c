@@ -22,6 +22,7 @@ struct mcp_out *mcp_out_new(struct mcp_session *s, unsigned type, const struct m
         .body_len = (uint32_t)body_len,
         .kind = (uint8_t)kind,
     };
+    o->body = o->bytes + MCP_OUT_FRONT + ext_len;
     if (ext == NULL)
         return o;
     mcp_ext_pack(o->bytes + MCP_OUT_FRONT, ext, &deadline_at);
@@ -30,9 +31,17 @@ struct mcp_out *mcp_out_new(struct mcp_session *s, unsigned type, const struct m
     return o;
 }
 
-char *mcp_out_body(struct mcp_out *o)
+struct mcp_out *mcp_out_new_owned(struct mcp_session *s, unsigned type, const struct mcp_ext *ext,
+                                  struct str body, void *memory)
 {
-    return o->bytes + MCP_OUT_FRONT + o->ext_len;
+    struct mcp_out *o = mcp_out_new(s, type, ext, 0);
+
+    if (o == NULL)
+        return NULL;
+    o->body = (char *)memory + (body.s - (char *)memory);
+    o->body_len = (uint32_t)body.len;
+    o->memory = memory;
+    return o;
 }
 
 void mcp_out_free(struct mcp_session *s, struct mcp_out *o)
@@ -43,6 +52,8 @@ void mcp_out_free(struct mcp_session *s, struct mcp_out *o)
         o->is_done = true;
         return;
     }
+    if (o->memory != NULL)
+        (void)mcp_pool_resize(s->pool, o->memory, 0);
     if (o->kind < N_MCP_KINDS)
         mcp_pool_put(s->pool, (enum mcp_kind)o->kind, o);
     else
@@ -122,7 +133,7 @@ struct mcp_out *mcp_out_new_error(struct mcp_session *s, uint32_t seq, const str
     if (o == NULL)
         return NULL;
     o->seq = seq;
-    mcp_error_pack(mcp_out_body(o), error);
+    mcp_error_pack(o->body, error);
     return o;
 }
 

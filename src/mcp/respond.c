@@ -30,23 +30,34 @@ static int check_answer(const struct mcp_session *s, const struct mcp_ext *ext, 
     return 0;
 }
 
+/* Whether it may be queued. Return: 0, <0. */
+static int check_room(const struct mcp_session *s, unsigned type, const struct mcp_ext *ext,
+                      size_t body_len)
+{
+    int r = check_answer(s, ext, body_len);
+
+    if (r < 0)
+        return r;
+    return s->unsent / BACKSTOP > s->settings->session_unsent &&
+                   (type == MCP_CHUNK || body_len > SMALL_ANSWER_BYTES)
+               ? -ENOBUFS
+               : 0;
+}
+
 static int push(struct mcp_call *call, unsigned type, const struct mcp_ext *ext, struct str body)
 {
     struct mcp_session *s = call->session;
     struct mcp_out *o;
-    int r = check_answer(s, ext, body.len);
+    int r = check_room(s, type, ext, body.len);
 
     if (r < 0)
         return r;
-    if (s->unsent / BACKSTOP > s->settings->session_unsent &&
-        (type == MCP_CHUNK || body.len > SMALL_ANSWER_BYTES))
-        return -ENOBUFS;
     if (type == MCP_CHUNK && mcp_run_takes(s, ext, body.len))
         return mcp_run_put(s, call, body);
     o = mcp_out_new(s, type, ext, body.len);
     if (o == NULL)
         return -ENOMEM;
-    (void)wire_put(mcp_out_body(o), body);
+    (void)wire_put(o->body, body);
     mcp_out_push(s, call, o);
     return 0;
 }
@@ -93,6 +104,35 @@ int mcp_call_respond(struct mcp_call *call, const struct mcp_ext *ext, struct st
     }
     (void)let_go(call);
     return 0;
+}
+
+int mcp_call_respond_owned(struct mcp_call *call, const struct mcp_ext *ext, struct str body,
+                           void *memory)
+{
+    struct mcp_session *s = call->session;
+    struct mcp_out *o;
+    int r;
+
+    if (!call->is_listed || s->is_plain || body.len <= MCP_COPY_MAX) {
+        r = mcp_call_respond(call, ext, body);
+        if (r == 0)
+            (void)mcp_pool_resize(s->pool, memory, 0);
+        return r;
+    }
+    r = check_room(s, MCP_RESPONSE, ext, body.len);
+    if (r < 0)
+        return r;
+    o = mcp_out_new_owned(s, MCP_RESPONSE, ext, body, memory);
+    if (o == NULL)
+        return -ENOMEM;
+    mcp_out_push(s, call, o);
+    (void)let_go(call);
+    return 0;
+}
+
+void *mcp_session_keep_request(struct mcp_session *s)
+{
+    return TAKE(s->request_memory);
 }
 
 void mcp_call_fail(struct mcp_call *call, const struct mcp_ext *ext, const struct mcp_error *error)

@@ -136,8 +136,8 @@ static void put_frame(struct mcp_session *s, struct mcp_batch *b, struct mcp_cal
         add_total_len(o);
     if (cut->head > 0)
         (void)wire_put(mcp_batch_take(b, cut->head),
-                       str_make(mcp_out_body(o) - cut->head, cut->head));
-    mcp_batch_body(b, o, mcp_out_body(o) + o->sent, cut->body);
+                       str_make(o->bytes + MCP_OUT_FRONT + o->ext_len - cut->head, cut->head));
+    mcp_batch_body(b, o, o->body + o->sent, cut->body);
     o->is_begun = true;
     o->sent += cut->body;
     count_sent(s, call, left, (uint32_t)len);
@@ -186,7 +186,7 @@ static void send_error(struct mcp_session *s, struct mcp_call *call)
     struct mcp_out *o = TAKE(call->error_out);
 
     if (call->has_chunks)
-        mcp_out_body(o)[2] |= MCP_PARTIAL;
+        o->body[2] |= MCP_PARTIAL;
     mcp_out_drop(s, call);
     mcp_out_put_control(s, o);
     mcp_calls_unlist(s, call);

@@ -12,7 +12,7 @@ static struct mcp_out *new_answer(struct mcp_session *s, uint32_t seq,
     if (o == NULL)
         return NULL;
     o->seq = seq;
-    mcp_plain_pack_response(mcp_out_body(o), response);
+    mcp_plain_pack_response(o->body, response);
     return o;
 }
 

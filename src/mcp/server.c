@@ -27,7 +27,7 @@ void mcp_server_hello(struct mcp_session *s, const struct mcp_frame *f)
         mcp_session_die(s, MCP_INTERNAL);
         return;
     }
-    mcp_hello_pack(mcp_out_body(o), &ack);
+    mcp_hello_pack(o->body, &ack);
     mcp_session_agree(s, &theirs);
 }
 
@@ -103,8 +103,9 @@ void mcp_server_start(struct mcp_session *s, struct mcp_call *call)
     struct mcp_in in = mcp_receive_take(s, call, &ext, &m);
 
     call->is_waiting = false;
+    s->request_memory = in.data;
     deliver(s, call, &m);
-    mcp_receive_free(s, &in);
+    (void)mcp_pool_resize(s->pool, mcp_session_keep_request(s), 0);
 }
 
 /* Complete in one frame. In a lane behind others its bytes must be kept. */

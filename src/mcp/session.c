@@ -190,7 +190,7 @@ int mcp_session_goaway(struct mcp_session *s, enum mcp_goaway_reason reason, uns
         o = mcp_out_control(s, MCP_GOAWAY, 0, 8);
         if (o == NULL)
             return -ENOMEM;
-        body = mcp_out_body(o);
+        body = o->body;
         wire_put_u32(body, s->newest);
         wire_put_u16(body + 4, (uint16_t)reason);
         wire_put_u16(body + 6, (uint16_t)(grace_s < UINT16_MAX ? grace_s : UINT16_MAX));
@@ -271,7 +271,7 @@ static void take_ping(struct mcp_session *s, const struct mcp_frame *f)
     if (o == NULL)
         mcp_session_die(s, MCP_INTERNAL);
     else
-        (void)wire_put(mcp_out_body(o), f->payload);
+        (void)wire_put(o->body, f->payload);
 }
 
 static void take_pong(struct mcp_session *s)
@@ -291,7 +291,7 @@ int mcp_session_ping(struct mcp_session *s, const char opaque[static 8])
     o = mcp_out_control(s, MCP_PING, 0, 8);
     if (o == NULL)
         return -ENOMEM;
-    (void)wire_put(mcp_out_body(o), str_make(opaque, 8));
+    (void)wire_put(o->body, str_make(opaque, 8));
     if (s->n_pongs < UINT8_MAX)
         s->n_pongs++;
     return 0;

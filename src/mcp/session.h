@@ -215,6 +215,7 @@ struct mcp_session {
     struct mcp_out *first_control;
     struct mcp_out *last_control;
     struct mcp_batch *batch; /* what is being written */
+    void *request_memory;    /* of the request that is being told */
     struct mcp_tx tx;
     struct mcp_rx rx;
     uint64_t order;
@@ -399,6 +400,19 @@ MUST_USE int mcp_call_chunk(struct mcp_call *call, const struct mcp_ext *ext, st
 
 /* Ends with success; as chunk, but after on_cancel it returns 0. On 0 the handle is gone. */
 MUST_USE int mcp_call_respond(struct mcp_call *call, const struct mcp_ext *ext, struct str body);
+
+/*
+ * The same without a copy: @body lies in @memory, which comes from where the pool's memory comes
+ * from, malloc() where nothing else was said. It is the session's on 0, and freed when it was sent.
+ */
+MUST_USE int mcp_call_respond_owned(struct mcp_call *call, const struct mcp_ext *ext,
+                                    struct str body, void *memory);
+
+/*
+ * In on_request: the memory in which the body of the request lies is the caller's now, to be freed
+ * through the pool or given back with an answer. NULL: it lies in what is being fed; copy it.
+ */
+void *mcp_session_keep_request(struct mcp_session *s);
 
 /*
  * Ends with failure, always; the handle is gone. PARTIAL is added when chunks were sent. @ext may

@@ -31,6 +31,8 @@
  */
 struct mcp_out {
     struct mcp_out *next;
+    char *body;       /* behind the block, or in `memory`; of a run: nothing */
+    void *memory;     /* that it was given with a long answer, or NULL */
     uint32_t seq;     /* of a control frame */
     uint32_t ext_len; /* with its length field; 0: no block */
     uint32_t body_len;
@@ -195,7 +197,9 @@ MUST_USE int mcp_plain_answer(struct mcp_call *call, unsigned status, struct str
 /* out.c */
 struct mcp_out *mcp_out_new(struct mcp_session *s, unsigned type, const struct mcp_ext *ext,
                             size_t body_len);
-char *mcp_out_body(struct mcp_out *o);
+/* The same with a body that lies in @memory, which is the message's from now on. */
+struct mcp_out *mcp_out_new_owned(struct mcp_session *s, unsigned type, const struct mcp_ext *ext,
+                                  struct str body, void *memory);
 void mcp_out_free(struct mcp_session *s, struct mcp_out *o); /* now, or when it is unpinned */
 void mcp_out_push(struct mcp_session *s, struct mcp_call *call, struct mcp_out *o);
 struct mcp_out *mcp_out_pop(struct mcp_session *s, struct mcp_call *call);

@@ -93,6 +93,18 @@ static inline void put_body(struct buf *b, struct str body)
         assert_int_equal(buf_printf(b, " " STR_FMT, STR_ARG(body)), 0);
 }
 
+/* Without a copy, where the request has memory of its own. */
+static inline int peer_echo(struct peer *p, struct mcp_call *call, struct str body)
+{
+    void *memory = mcp_session_keep_request(&p->session);
+    int r = memory != NULL ? mcp_call_respond_owned(call, NULL, body, memory)
+                           : mcp_call_respond(call, NULL, body);
+
+    if (r < 0)
+        (void)mcp_pool_resize(&p->pool, memory, 0);
+    return r;
+}
+
 static inline void on_request(struct mcp_session *s, struct mcp_call *call,
                               const struct mcp_message *m)
 {
@@ -103,7 +115,7 @@ static inline void on_request(struct mcp_session *s, struct mcp_call *call,
         buf_printf(&p->events, "request %u " STR_FMT, call->seq, STR_ARG(m->ext->method)), 0);
     put_body(&p->events, m->body);
     assert_int_equal(buf_put_char(&p->events, ';'), 0);
-    if (p->is_echo && mcp_call_respond(call, NULL, m->body) < 0) {
+    if (p->is_echo && peer_echo(p, call, m->body) < 0) {
         struct mcp_error error = MCP_ERROR_MAKE(MCP_INTERNAL, 0, MCP_ORIGIN_GATEWAY, STR_NULL);
 
         mcp_call_fail(call, NULL, &error);
@@ -300,6 +312,17 @@ static inline const char *peer_said(struct peer *p)
     text[b.len] = '\0';
     buf_fini(&b);
     return text;
+}
+
+static inline size_t count_of(const char *text, const char *part)
+{
+    size_t n = 0;
+
+    while ((text = strstr(text, part)) != NULL) {
+        text += strlen(part);
+        n++;
+    }
+    return n;
 }
 
 /* What the application was told since last time. */

@@ -19,17 +19,6 @@ static void put_chunks(struct peer *p, uint32_t seq, int n, size_t len)
         assert_int_equal(mcp_call_chunk(p->calls[seq], NULL, bytes_make(len)), 0);
 }
 
-static size_t count_of(const char *text, const char *part)
-{
-    size_t n = 0;
-
-    while ((text = strstr(text, part)) != NULL) {
-        text += strlen(part);
-        n++;
-    }
-    return n;
-}
-
 static void many_small_chunks_need_little_memory(void **state)
 {
     struct peer *p = with_calls(1, 1 << 20);

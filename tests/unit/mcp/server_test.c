@@ -613,6 +613,94 @@ static void an_answer_longer_than_a_fragment_is_cut(void **state)
     peer_free(p);
 }
 
+/* A buffer from where the session's memory comes from. */
+static char *memory_of(struct peer *p, size_t n)
+{
+    char *memory = mcp_pool_resize(&p->pool, NULL, n);
+
+    assert_non_null(memory);
+    memset(memory, 'm', n);
+    return memory;
+}
+
+static void a_long_answer_leaves_from_the_memory_it_was_given_in(void **state)
+{
+    struct peer *p = peer_ready(MCP_SERVER, NULL);
+    char *memory = memory_of(p, 40100);
+
+    (void)state;
+    peer_feed(p, request_make(1, STR("a")));
+    assert_int_equal(
+        mcp_call_respond_owned(p->calls[1], NULL, str_make(memory + 100, 40000), memory), 0);
+    memset(memory + 100, 'n', 40000);
+    (void)peer_write(p, SIZE_MAX);
+    assert_null(memchr(p->wire.data, 'm', p->wire.len));
+    assert_string_equal(peer_said(p),
+                        "RESPONSE|EXT|MORE 1 [16376];RESPONSE|MORE 1 [16384];RESPONSE 1 [7240];");
+    peer_free(p); /* and nothing of it is left */
+}
+
+static void cancel_frees_a_given_answer_once_it_is_not_being_written(void **state)
+{
+    struct peer *p = peer_ready(MCP_SERVER, NULL);
+    char *memory = memory_of(p, 200000);
+
+    (void)state;
+    peer_feed(p, request_make(1, STR("a")));
+    assert_int_equal(mcp_call_respond_owned(p->calls[1], NULL, str_make(memory, 200000), memory),
+                     0);
+    (void)peer_write(p, 100);
+    peer_feed(p, frame_make(MCP_CANCEL, 1, STR("\0")));
+    assert_non_null(strstr(peer_said(p), "RESPONSE|MORE 1 [16384];ERROR 1 CANCELLED;"));
+    peer_free(p);
+}
+
+static void an_answer_that_is_refused_stays_its_givers(void **state)
+{
+    struct mcp_error error = MCP_ERROR_MAKE(MCP_TOO_LARGE, 0, MCP_ORIGIN_GATEWAY, STR_NULL);
+    struct mcp_settings settings = mcp_settings_default;
+    struct peer *p;
+    char *memory;
+
+    (void)state;
+    settings.hello.max_message = 65536;
+    p = peer_ready(MCP_SERVER, &settings);
+    memory = memory_of(p, 65537);
+    peer_feed(p, request_make(1, STR("a")));
+    assert_int_equal(mcp_call_respond_owned(p->calls[1], NULL, str_make(memory, 65537), memory),
+                     -EMSGSIZE);
+    (void)mcp_pool_resize(&p->pool, memory, 0);
+    mcp_call_fail(p->calls[1], NULL, &error);
+    peer_free(p);
+}
+
+static void a_short_given_answer_is_copied_and_freed_at_once(void **state)
+{
+    struct peer *p = peer_ready(MCP_SERVER, NULL);
+    char *memory = memory_of(p, 10);
+
+    (void)state;
+    peer_feed(p, request_make(1, STR("a")));
+    assert_int_equal(mcp_call_respond_owned(p->calls[1], NULL, str_make(memory, 10), memory), 0);
+    assert_string_equal(peer_said(p), "RESPONSE 1 mmmmmmmmmm;");
+    peer_free(p);
+}
+
+static void a_long_request_can_be_answered_with_its_own_memory(void **state)
+{
+    struct peer *p = peer_ready(MCP_SERVER, NULL);
+    size_t n_requests;
+
+    (void)state;
+    p->is_echo = true;
+    peer_feed(p, first_make(1, 40000, 30000));
+    n_requests = p->meter.n_requests;
+    peer_feed(p, frame_make(MCP_REQUEST, 1, bytes_make(10000)));
+    assert_int_equal(count_of(peer_said(p), "RESPONSE"), 3);
+    assert_true(p->meter.n_requests - n_requests <= 3); /* growing, a message, a batch */
+    peer_free(p);
+}
+
 /* [M-85] */
 static void fragments_of_calls_take_turns_and_small_ones_go_first(void **state)
 {
@@ -888,6 +976,11 @@ int main(void)
         cmocka_unit_test(the_session_takes_no_more_than_its_backstop),
         cmocka_unit_test(a_chunk_is_cut_to_the_credit_at_hand),
         cmocka_unit_test(an_answer_longer_than_a_fragment_is_cut),
+        cmocka_unit_test(a_long_answer_leaves_from_the_memory_it_was_given_in),
+        cmocka_unit_test(cancel_frees_a_given_answer_once_it_is_not_being_written),
+        cmocka_unit_test(an_answer_that_is_refused_stays_its_givers),
+        cmocka_unit_test(a_short_given_answer_is_copied_and_freed_at_once),
+        cmocka_unit_test(a_long_request_can_be_answered_with_its_own_memory),
         cmocka_unit_test(fragments_of_calls_take_turns_and_small_ones_go_first),
         cmocka_unit_test(connection_credit_stops_everybody_but_control),
         cmocka_unit_test(sending_beyond_the_credit_costs_the_connection),
