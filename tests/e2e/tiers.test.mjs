@@ -118,7 +118,7 @@ test('a slow client at the edge pauses the node behind both and loses nothing', 
 test('a burst through an edge that has no connections yet waits for the centre to greet', async (t) => {
     const { edge } = await tiers(t, { sim: { slots: 250 } });
     const one = await connect({ port: edge.mcpPort });
-    t.after(() => one.link.destroy());
+    t.after(() => one.destroy());
     await one.ready;
     const ask = async () => {
         const call = one.call('ollama.generate', JSON.stringify({ ...STREAM, options: { num_predict: 2 } }), { codec: 1 });

@@ -6,8 +6,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { ROOT } from '../lib/chasqui.mjs';
 import { test, until } from '../lib/test.mjs';
-import { BASE, CODE, COMPRESSION, EXT, FEATURE, FLAG, LIMIT, MAX_ID, MORE, McpError, ORIGIN, REASON, ReceiveWindow,
-         SendWindow, TAG, TYPE, connect, dial, listen, plainConnect, raw, serve } from './mcp.mjs';
+import { dial, listen, raw } from './hand.mjs';
+import { BASE, CODE, COMPRESSION, EXT, FEATURE, FLAG, LIMIT, MAX_ID, MORE, McpError, ORIGIN, REASON,
+         ReceiveWindow, SendWindow, TAG, TYPE, connect, plainConnect, serve } from './mcp.mjs';
 
 const MIB = 2 ** 20, { cat, u8, u16, u32, frame, tlv } = raw;
 const echo = async ({ body, metadata }) => ({ body, metadata });
@@ -137,6 +138,21 @@ test('windows of the least size carry a message that is longer than they are', a
     assert.ok(answers.every((answer) => answer.body.equals(body)));
 });
 
+test('an ERROR of a handler goes behind the chunks that credit lets go, and discards the others [M-78]', async (t) => {
+    const broken = async ({ body }, send) => {
+        for (let n = 0; n < Number(body); n++)
+            send(Buffer.alloc(1000, `${n}`));
+        throw new Error('no');
+    };
+    const { client } = await pair(t, { handlers: { broken } }), seen = async (n) => {
+        const chunks = [], call = client.call('broken', `${n}`, { streamLimit: LIMIT.minWindow });
+        await assert.rejects(async () => { for await (const { body } of call.chunks) chunks.push(body); }, { code: CODE.INTERNAL, flags: FLAG.PARTIAL });
+        return chunks.length;
+    };
+    assert.equal(await seen(3), 3);
+    assert.equal(await seen(30), 8);
+});
+
 test('a consumer that does not take its chunks stops its producer, and no other', async (t) => {
     let sent = 0;
     const flood = async (_, send) => { for (; sent < 100; sent++) await send(Buffer.alloc(1000)); };
@@ -169,9 +185,9 @@ test('cancel: one completion, the reason at the handler, the id free after the t
     await fails(call.response, 'CANCELLED');
     await assert.rejects(call.chunks.next());
     const terminal = await call.closed;
-    assert.deepEqual([terminal.codeName, terminal.flags, terminal.origin], ['CANCELLED', FLAG.PARTIAL, ORIGIN.GATEWAY]);
+    assert.deepEqual([terminal.codeName, terminal.flags, terminal.origin], ['CANCELLED', FLAG.PARTIAL, ORIGIN.TRANSPORT]);
     assert.equal(reason, REASON.CALLER_GONE);
-    await until(() => [...server.sessions][0].inFlight === 0, 'the handler let go');
+    await until(() => [...server.sessions][0].busy.size === 0, 'the handler let go');
 });
 
 test('cancel in the middle of a request drops the rest of it', async (t) => {
@@ -266,8 +282,8 @@ test('GOAWAY: open calls end, new ones are NOT_PROCESSED, then the connection cl
 test('a lost connection ends every call once', async (t) => {
     const { client, server } = await pair(t, { handlers: { hang: untilAborted } });
     const call = client.call('hang');
-    await until(() => server.sessions.size === 1 && [...server.sessions][0].inFlight === 1, 'the call runs');
-    [...server.sessions][0].link.destroy();
+    await until(() => server.sessions.size === 1 && [...server.sessions][0].busy.size === 1, 'the call runs');
+    [...server.sessions][0].destroy();
     await fails(call.response, 'UNAVAILABLE', 0);
     await fails(client.call('echo').response, 'UNAVAILABLE', FLAG.NOT_PROCESSED);
 });
@@ -295,7 +311,7 @@ test('plain profile: malformed Requests are 400, unknown fields are skipped, the
     const { server } = await pair(t), peer = await dial(server);
     const status = async (...hex) => {
         peer.send(frame(TYPE.REQUEST, 1, Buffer.from(hex.join(''), 'hex')));
-        return raw.readPlain(raw.RESPONSE_FIELDS, (await peer.next()).payload);
+        return raw.readPlain('Response', (await peer.next()).payload);
     };
     for (const wrong of ['0a', '0a056563686f', '08c801', '0b', '0c', '0200', '12ffffffffffffffffffff01', `18${'ff'.repeat(9)}02`])
         assert.equal((await status(wrong)).status, 400, wrong);
@@ -465,6 +481,21 @@ for (const [name, answer, code, next] of [
         else
             assert.equal((await peer.next()).type, next);
     });
+
+test('behind the terminal frame nothing counts: a CHUNK, a second terminal, CREDIT [M-29] [M-60]', async (t) => {
+    const { client, peer } = await rawServer(t), call = client.call('echo');
+    await peer.next();
+    peer.send(frame(TYPE.RESPONSE, 1, Buffer.from('Hi')), frame(TYPE.RESPONSE, 1, Buffer.from('no')), frame(TYPE.CHUNK, 1, Buffer.from('no')),
+              raw.error(1, { code: CODE.INTERNAL }), raw.credit([[1, MIB]]));
+    assert.equal(`${(await call.response).body}`, 'Hi');
+    assert.equal((await call.chunks.next()).done, true);
+    assert.equal(await call.closed, undefined);
+    await until(() => client.calls.size === 0, 'no call');
+    const next = client.call('echo');
+    assert.equal((await peer.next()).id, 2);
+    peer.send(frame(TYPE.RESPONSE, 2, Buffer.from('yes')));
+    assert.equal(`${(await next.response).body}`, 'yes');
+});
 
 test('an ACK that grants too little is refused', async (t) => {
     for (const ack of [{ connectionLimit: LIMIT.minAckWindow - 1 }, { maxCalls: LIMIT.minAckCalls - 1 }, { highest: 2 }, { features: FEATURE.BATCH }]) {

@@ -1,114 +1,79 @@
 // SPDX-License-Identifier: MIT
 /*
- * MCP's plain profile (§4), both roles
+ * MCP's plain profile (§4), both roles: two frames, no state but the SeqIDs in flight
  */
-import { Link, now, toBuffer } from './session.mjs';
-import { asMcpError, cat, CODE, EMPTY, FLAG, LIMIT, McpError, ORIGIN, protocol, raw, readPlain,
-         REQUEST_FIELDS, RESPONSE_FIELDS, SECOND, statusOf, TIMING, TYPE } from './wire.mjs';
+import { EMPTY, cat, defer, now, toBuffer } from './tools.mjs';
+import { CODE, CODES, Connection, LIMIT, SECOND, TYPE, asMcpError, demand, frame, insist, local, readPlain,
+    rowOf, writePlain } from './wire.mjs';
 
-export class PlainServer {
-    inFlight = new Set();
-    idleAt = now();
-    constructor(link, config) { Object.assign(this, { link, config }); }
-    header({ type }) {
-        if (type !== TYPE.REQUEST)
-            throw protocol('only REQUEST in the plain profile');
-    }
-    frame({ id }, payload) {
-        const { key, plain = true } = this.config;
-        if (key !== undefined || !plain)
-            return this.link.end(raw.plainResponse(id, key === undefined ? { status: 426, error: 'HELLO is needed' }
-                : { status: 401, error: 'a key is needed' }));
-        if (this.inFlight.has(id))
-            return this.link.destroy();
-        if (this.inFlight.size >= LIMIT.plainCalls)
-            return this.#answer(id, { status: 429, error: 'too many requests' });
-        this.inFlight.add(id);
-        return this.#run(id, payload).then((response) => {
-            this.inFlight.delete(id);
-            this.idleAt = now();
-            this.#answer(id, response);
-        });
-    }
-    async #run(id, payload) {
-        const chunks = [];
-        try {
-            const request = readPlain(REQUEST_FIELDS, payload), method = request.service.toString();
-            if (!Object.hasOwn(this.config.handlers, method))
-                return { status: 404, error: 'no such service' };
-            const context = { method, body: request.body, codec: 1, id, metadata: [], isPlain: true, signal: new AbortController().signal };
-            const answer = await this.config.handlers[method](context, async (chunk) => { chunks.push(toBuffer(chunk?.body ?? chunk)); });
-            return { status: 200, body: cat(...chunks, toBuffer(answer?.body ?? answer)) };
-        } catch (error) {
-            return { status: statusOf(asMcpError(error).code), error: error.message };
-        }
-    }
-    #answer(id, response) {
-        if (this.link.closing)
-            return;
-        let bytes = raw.plainResponse(id, { status: 200, body: EMPTY });
-        try {
-            bytes = raw.plainResponse(id, response);
-        } catch {
-            bytes = raw.plainResponse(id, { status: 413, error: 'the answer is too large' }); /* Length has 16 bits */
-        }
-        this.link.write(bytes);
-    }
-    tick(time) {
-        const { idleTimeout = 0 } = this.config.hello ?? {};
-        if (idleTimeout > 0 && this.inFlight.size === 0 && time - this.idleAt > idleTimeout * SECOND)
-            this.link.destroy();
-    }
-    fail() { this.link.destroy(); }
-    eof() { this.link.end(); }
-    gone() {}
-}
-
-export class PlainClient {
-    nextId = 1;
+export class PlainClient extends Connection {
+    nextId = 0;
     calls = new Map();
     waiting = [];
-    constructor(socket, timing) { this.link = new Link(socket, this, { ...TIMING, ...timing }); }
-    /** Resolves with {status, error, body}; more than 128 at once wait here. */
+    /** Resolves with {status, error, body}; more than 128 at once wait here (M-10). */
     call(service, body) {
-        return new Promise((resolve, reject) => {
-            this.waiting.push({ service, body: toBuffer(body), resolve, reject });
-            this.#send();
-        });
+        const call = { bytes: writePlain('Request', { service, body: toBuffer(body) }), ...defer() };
+        this.waiting.push(call);
+        this.#send();
+        return call.promise;
     }
     #send() {
-        while (this.waiting.length > 0 && this.calls.size < LIMIT.plainCalls && !this.link.closing) {
+        while (this.waiting.length > 0 && this.calls.size < LIMIT.plainCalls && !this.isEnding) {
             const call = this.waiting.shift();
-            while (this.calls.has(this.nextId))
-                this.nextId = (this.nextId + 1) >>> 0;
-            try {
-                this.link.write(raw.plainRequest(this.nextId, call.service, call.body));
-            } catch {
-                call.reject(new McpError(CODE.TOO_LARGE, 'too long for one frame', { flags: FLAG.NOT_PROCESSED }));
-                continue;
-            }
+            do this.nextId = (this.nextId + 1) >>> 0; while (this.calls.has(this.nextId)); /* M-9 */
             this.calls.set(this.nextId, call);
-            this.nextId = (this.nextId + 1) >>> 0;
+            this.socket.write(frame(TYPE.REQUEST, this.nextId, call.bytes));
         }
-        if (this.link.closing)
-            this.gone();
+        if (this.isEnding) this.gone();
     }
-    header({ type, id }) {
-        if (type !== TYPE.RESPONSE || !this.calls.has(id))
-            throw protocol('not a RESPONSE that was asked for');
-    }
+    header({ type, id }) { insist(type === TYPE.RESPONSE && this.calls.has(id), 'nobody asked for this'); }
     frame({ id }, payload) {
-        const { status, error, body } = readPlain(RESPONSE_FIELDS, payload), call = this.calls.get(id);
+        this.calls.get(id).resolve(readPlain('Response', payload));
         this.calls.delete(id);
-        call.resolve({ status, error: error.toString(), body });
         this.#send();
     }
-    fail() { this.link.destroy(); }
-    eof() { this.link.end(); }
     gone() {
         for (const call of [...this.calls.values(), ...this.waiting.splice(0)])
-            call.reject(new McpError(CODE.UNAVAILABLE, 'the connection is lost', { origin: ORIGIN.LIBRARY }));
-        this.calls.clear();
+            call.reject(local(CODE.UNAVAILABLE, 'the connection is lost'));
     }
-    close() { this.link.end(); }
+    close() { this.end(); }
+}
+
+/** What a server's connection does once its first frame was not HELLO. */
+export class PlainService {
+    calls = new Set(); /* SeqIDs in flight */
+    idleAt = now();
+    abort = new AbortController();
+    constructor(connection, config, idleTimeout) { Object.assign(this, { connection, config, idleTimeout }); }
+    header({ type }) { insist(type === TYPE.REQUEST, 'only REQUEST in the plain profile'); } /* M-13 */
+    async frame({ id }, payload) {
+        const { connection, config: { key, plain = true }, calls } = this;
+        const answer = (status, error, body) =>
+            frame(TYPE.RESPONSE, id, writePlain('Response', { status, error, body }));
+        if (key) return connection.end(answer(401, 'a key is needed')); /* M-14 */
+        if (!plain) return connection.end(answer(426, 'HELLO is needed'));
+        if (calls.has(id)) return connection.destroy(); /* M-9 */
+        if (calls.size >= LIMIT.plainCalls) return connection.socket.write(answer(429, 'too many'));
+        calls.add(id);
+        const bytes = await this.#run(id, payload).then((body) => answer(200, '', body)).catch((error) =>
+            answer(rowOf(CODES, asMcpError(error).code)[1], error.message));
+        calls.delete(id);
+        this.idleAt = now();
+        return connection.isEnding || connection.socket.write(bytes);
+    }
+    async #run(id, payload) {
+        const { service: method, body } = readPlain('Request', payload), { handlers } = this.config;
+        const { signal } = this.abort, chunks = [];
+        const request = { method, body, codec: 1, id, metadata: [], isPlain: true, signal };
+        demand(Object.hasOwn(handlers, method), 'no such service', CODE.UNIMPLEMENTED); /* M-11 */
+        chunks.push(await handlers[method](request, async (chunk) => { chunks.push(chunk); }));
+        const whole = cat(...chunks.map((chunk) => chunk?.body ?? chunk ?? EMPTY)); /* M-15 */
+        const { length } = writePlain('Response', { status: 200, body: whole });
+        demand(length <= LIMIT.payload, 'the answer is too large', CODE.TOO_LARGE); /* M-12 */
+        return whole;
+    }
+    tick(time) { /* M-116 */
+        const isIdle = this.idleTimeout > 0 && this.calls.size === 0;
+        if (isIdle && time - this.idleAt > this.idleTimeout * SECOND) this.connection.destroy();
+    }
 }

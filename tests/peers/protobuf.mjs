@@ -3,7 +3,8 @@
  * Protobuf by a .proto file's text: as much of it as proto/chasqui.proto uses
  *
  * new Schema(text).encode('ChatRequest', {...}), .decode('ChatRecord', bytes). Objects have the names of the fields; int64 are
- * numbers. decode() leaves out what was not sent.
+ * numbers. decode() leaves out what was not sent, takes the last of a field that comes twice, and throws where the bytes are
+ * malformed. skipsEmpty: fields that are empty or 0 are not written; skipsUnknown: unknown fields are no error.
  */
 const VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5;
 const WIRE = { int64: VARINT, uint32: VARINT, bool: VARINT, double: FIXED64, float: FIXED32, string: BYTES, bytes: BYTES };
@@ -22,14 +23,25 @@ class Reader {
     get isOver() { return this.at >= this.bytes.length; }
     varint() {
         let value = 0n;
-        for (let shift = 0n; ; shift += 7n) {
+        for (let shift = 0n; shift < 64n && !this.isOver; shift += 7n) {
             const byte = this.bytes[this.at++];
             value |= BigInt(byte & 0x7f) << shift;
-            if (byte < 0x80)
+            if (byte < 0x80 && value < 1n << 64n)
                 return value;
         }
+        throw new Error('a varint is cut or too long');
     }
-    take(n) { return this.bytes.subarray(this.at, this.at += n); }
+    take(n) {
+        if (n > this.bytes.length - this.at)
+            throw new Error('a field goes beyond the message');
+        return this.bytes.subarray(this.at, this.at += n);
+    }
+    skip(wire) {
+        if (wire === VARINT)
+            this.varint();
+        else
+            this.take(wire === FIXED64 ? 8 : wire === FIXED32 ? 4 : Number(this.varint()));
+    }
 }
 
 export class Schema {
@@ -41,9 +53,10 @@ export class Schema {
                 ({ type, field, number: Number(number), isRepeated: label === 'repeated ' })));
         }
     }
-    encode(name, object) {
+    encode(name, object, { skipsEmpty = false } = {}) {
         return Buffer.concat(this.messages.get(name).flatMap(({ type, field, number, isRepeated }) => {
-            const values = object[field] === undefined ? [] : isRepeated ? object[field] : [object[field]];
+            const isEmpty = skipsEmpty && (object[field] === 0 || object[field]?.length === 0);
+            const values = object[field] === undefined || isEmpty ? [] : isRepeated ? object[field] : [object[field]];
             return values.map((value) => Buffer.concat([varint((number << 3) | (WIRE[type] ?? BYTES)), this.#write(type, value)]));
         }));
     }
@@ -55,13 +68,20 @@ export class Schema {
         default: return WIRE[type] === VARINT ? varint(Number(value)) : delimited(this.encode(type, value));
         }
     }
-    decode(name, bytes) {
+    decode(name, bytes, { skipsUnknown = false } = {}) {
         const reader = new Reader(bytes), object = {};
         while (!reader.isOver) {
-            const key = Number(reader.varint()), known = this.messages.get(name).find(({ number }) => number === key >> 3);
-            if (known === undefined)
-                throw new Error(`${name} has no field ${key >> 3}`);
-            const { type, field, isRepeated } = known, isPacked = (key & 7) === BYTES && WIRE[type] !== undefined && WIRE[type] !== BYTES;
+            const key = reader.varint(), wire = Number(key & 7n), number = Number(key >> 3n);
+            const known = this.messages.get(name).find((field) => field.number === number);
+            if (number === 0 || ![VARINT, FIXED64, BYTES, FIXED32].includes(wire) || (!known && !skipsUnknown))
+                throw new Error(`${name} has no field ${number} of wire type ${wire}`);
+            if (!known) {
+                reader.skip(wire);
+                continue;
+            }
+            const { type, field, isRepeated } = known, isPacked = isRepeated && wire === BYTES && (WIRE[type] ?? BYTES) !== BYTES;
+            if (!isPacked && wire !== (WIRE[type] ?? BYTES))
+                throw new Error(`${name}: ${field} has wire type ${wire}`);
             const inner = isPacked ? new Reader(reader.take(Number(reader.varint()))) : reader;
             do {
                 const value = this.#read(type, inner);

@@ -2,7 +2,8 @@
 /* §17, §21, §24: time-outs, floods, peers that do not read. Others are served meanwhile, and memory stays bounded. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { EXT, LIMIT, MORE, TYPE, raw } from '../mcp.mjs';
+import { raw } from '../hand.mjs';
+import { EXT, LIMIT, MORE, TYPE } from '../mcp.mjs';
 import { pause, Probe, SLOW, soon, whileOthersLive } from './kit.mjs';
 
 const { frame } = raw, zeros = (n) => Buffer.alloc(n), FLOOD = 3 * LIMIT.tokens, MIB = 2 ** 20, echo = { method: 'echo' };
@@ -17,7 +18,7 @@ const floodDies = (...bytes) => whileOthersLive(async (target) => {
 });
 /* Written as long as the server takes it, never read. */
 async function neverRead(target, hello, frames, most) {
-    const probe = await Probe.open(target, hello), { socket } = probe.peer.link;
+    const probe = await Probe.open(target, hello), { socket } = probe.peer;
     socket.pause();
     let written = 0;
     const end = new Promise((resolve) => { socket.once('close', resolve); });
@@ -125,7 +126,7 @@ function cpuTicks(pid) {
 }
 const liveness = [
     ['a peer that takes nothing while output waits is closed after 30 s, whatever it sends; waiting costs no work [M-112]', async (target) => {
-        const probe = await Probe.open(target, { connectionLimit: LIMIT.minWindow, callLimit: 2 ** 31 - 1 }), { socket } = probe.peer.link;
+        const probe = await Probe.open(target, { connectionLimit: LIMIT.minWindow, callLimit: 2 ** 31 - 1 }), { socket } = probe.peer;
         const closed = new Promise((resolve) => { socket.once('close', resolve); });
         probe.isStingy = true;
         for (let n = 0; n < 140; n++) /* more than sockets hold */
@@ -166,11 +167,11 @@ const liveness = [
     }],
     ['after a connection error input is discarded for a second, then the socket closes [M-117]', async (target) => {
         const probe = await Probe.open(target);
-        const closed = new Promise((resolve) => { probe.peer.link.socket.once('close', resolve); });
+        const closed = new Promise((resolve) => { probe.peer.socket.once('close', resolve); });
         probe.send(frame(0x05, 0));
         await probe.next('ERROR');
         assert.equal(probe.error.codeName, 'PROTOCOL');
-        const writing = setInterval(() => { if (probe.peer.link.socket.writable) probe.send(raw.ping(zeros(8))); }, 50);
+        const writing = setInterval(() => { if (probe.peer.socket.writable) probe.send(raw.ping(zeros(8))); }, 50);
         await closed.finally(() => clearInterval(writing));
     }],
 ];

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* §6: the extension block */
 import assert from 'node:assert/strict';
-import { COMPRESSION, EXT, FEATURE, LIMIT, MORE, TAG, TYPE, raw } from '../mcp.mjs';
+import { raw } from '../hand.mjs';
+import { COMPRESSION, EXT, FEATURE, LIMIT, MORE, TAG, TYPE } from '../mcp.mjs';
 import { Probe, withProbe } from './kit.mjs';
 
 const { cat, tlv, u8, u16, u32 } = raw, METHOD = tlv(TAG.METHOD, Buffer.from('echo')), zeros = (n) => Buffer.alloc(n);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* §8, §12, §13, §14, §16, §20: calls, their ends, deadlines, lanes, batches */
 import assert from 'node:assert/strict';
-import { CODE, FEATURE, MORE, ORIGIN, TYPE, raw } from '../mcp.mjs';
+import { raw } from '../hand.mjs';
+import { CODE, FEATURE, MORE, ORIGIN, TYPE } from '../mcp.mjs';
 import { eachDies, Probe, withProbe } from './kit.mjs';
 
 const echo = { method: 'echo' }, zeros = (n) => Buffer.alloc(n), ENDLESS = 100_000;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* §9, §10: large messages and credit */
 import assert from 'node:assert/strict';
-import { EXT, LIMIT, MORE, TYPE, raw } from '../mcp.mjs';
+import { raw } from '../hand.mjs';
+import { EXT, LIMIT, MORE, TYPE } from '../mcp.mjs';
 import { Probe, withProbe } from './kit.mjs';
 
 const MIB = 2 ** 20, zeros = (n) => Buffer.alloc(n), echo = { method: 'echo' }, { frame } = raw;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* §3, §5: headers, directions, SeqIDs, what is ignored, where a call's frames may stand */
 import assert from 'node:assert/strict';
-import { EXT, MAX_ID, MORE, TYPE, raw } from '../mcp.mjs';
+import { raw } from '../hand.mjs';
+import { EXT, MAX_ID, MORE, TYPE } from '../mcp.mjs';
 import { eachDies, Probe, withProbe } from './kit.mjs';
 
 const { frame, u8 } = raw, zeros = (n) => Buffer.alloc(n), hi = Buffer.from('Hi');
@@ -108,7 +109,7 @@ export default [
     })],
     ['the end of file ends the calls and the connection [M-119]', withProbe(async (probe) => {
         await probe.chunk(probe.records(100_000));
-        probe.peer.end();
+        probe.peer.shutdown();
         while ((await probe.frame('the end')) !== undefined);
     })],
 ];

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* §7: the first frames of the extended profile */
 import assert from 'node:assert/strict';
-import { EXT, FEATURE, HELLO, LIMIT, MORE, TYPE, raw } from '../mcp.mjs';
+import { raw } from '../hand.mjs';
+import { EXT, FEATURE, HELLO, LIMIT, MORE, TYPE } from '../mcp.mjs';
 import { Probe, withProbe } from './kit.mjs';
 
 const helloDies = (hellos) => async (target) => {

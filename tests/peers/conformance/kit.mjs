@@ -8,7 +8,8 @@
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { BASE, CODE, EXT, FLAG, HELLO, LIMIT, MAX_ID, MORE, TYPE, dial, raw } from '../mcp.mjs';
+import { dial, raw } from '../hand.mjs';
+import { BASE, CODE, EXT, FLAG, HELLO, LIMIT, MAX_ID, MORE, TYPE } from '../mcp.mjs';
 
 export const SLOW = Number(process.env.CHASQUI_TEST_SLOW ?? 1);
 const ANSWER_MS = 8_000;
@@ -137,7 +138,7 @@ export class Probe {
         let body = payload, fields = {};
         if (type & EXT) {
             assert.ok(isFirst, 'EXT inside a message [M-26]');
-            const [block, rest] = raw.splitBlock(payload);
+            const [block, rest] = raw.splitBlock(type, payload);
             [body, fields] = [rest, raw.readBlock(block)];
             assert.equal(fields.codec, undefined, 'an answer names no codec [M-42]');
         }
@@ -159,7 +160,7 @@ export class Probe {
         Object.assign(call, { parts: undefined, total: undefined, fields });
     }
     #error(type, id, payload) {
-        const error = raw.readError(type, payload), body = type & EXT ? raw.splitBlock(payload)[1] : payload;
+        const error = raw.readError(type, payload), body = type & EXT ? raw.splitBlock(type, payload)[1] : payload;
         assert.notEqual(body.readUInt16BE(0), CODE.OK, 'an ERROR without a code [M-90]');
         assert.ok(body.length <= 10 + LIMIT.errorText, 'a text over 1,024 bytes [M-89]');
         if (id === 0)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* §4: the plain profile */
 import assert from 'node:assert/strict';
-import { EXT, LIMIT, MORE, TYPE, raw } from '../mcp.mjs';
+import { raw } from '../hand.mjs';
+import { EXT, LIMIT, MORE, TYPE } from '../mcp.mjs';
 import { Probe } from './kit.mjs';
 
 const { frame } = raw, FULL = 129;
@@ -10,7 +11,7 @@ const plain = (run) => async (target) => {
     probe.response = async () => {
         const { type, id, payload } = await probe.frame('a RESPONSE');
         assert.equal(type, TYPE.RESPONSE);
-        return { id, ...raw.readPlain(raw.RESPONSE_FIELDS, payload) };
+        return { id, ...raw.readPlain('Response', payload) };
     };
     await run(probe, target);
     probe.close();
