@@ -430,6 +430,10 @@ before(async () => {
     });
 });
 conform('the gateway', gatewayTarget);
+test('a gateway with keys conforms: hello [M-57] [M-14]', { timeout: SECTION_MS }, async (t) => {
+    const at = await guarded(t);
+    await runSection('hello', targetOf({ port: at.mcpPort, key: KEY }), (claim, error) => t.test(claim, () => { if (error) throw error; }));
+});
 conform('the independent peer', peerTarget);
 test('both conform: liveness', { timeout: SECTION_MS }, async (t) => { /* waits for time-outs, so all of them at once */
     const report = (who) => (claim, error) => t.test(`${who}: ${claim}`, () => { if (error) throw error; });

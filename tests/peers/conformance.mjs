@@ -17,10 +17,15 @@ import { batches, calls } from './conformance/calls.mjs';
 import fragments from './conformance/fragments.mjs';
 import frames from './conformance/frames.mjs';
 import hello from './conformance/hello.mjs';
+import interop from './conformance/interop.mjs';
+import { Probe } from './conformance/kit.mjs';
 import plain from './conformance/plain.mjs';
+import states from './conformance/states.mjs';
+import strangers from './conformance/strangers.mjs';
+import { raw } from './hand.mjs';
 
 /** Name of a section: its claims, [sentence, async (target)]. Those of liveness wait and may run together. */
-export const SECTIONS = { plain, frames, hello, blocks, fragments, calls, batches, abuse, liveness };
+export const SECTIONS = { plain, interop, frames, states, hello, blocks, fragments, calls, batches, strangers, abuse, liveness };
 
 const GENERATE = { model: 'sim:latest', prompt: 'on and on' };
 
@@ -30,9 +35,19 @@ export function targetOf({ host = '127.0.0.1', port, key, pid, stream = 'ollama.
     return { host, port: Number(port), key, pid: pid && Number(pid), records };
 }
 
+/* Whatever a claim did: another connection is served at once. */
+async function othersAreServed(section, target) {
+    const probe = section === 'plain' ? await Probe.dial(target) : await Probe.open(target);
+    if (section === 'plain')
+        probe.send(raw.plainRequest(1, 'echo', Buffer.from('Hi')));
+    await (section === 'plain' ? probe.frame('another connection') : probe.lives());
+    probe.close();
+}
+
 /** Runs a section; report(claim, error or undefined) for each. */
 export async function runSection(name, target, report) {
-    const run = async ([claim, check]) => report(claim, await check(target).then(() => undefined, (error) => error));
+    const run = async ([claim, check]) =>
+        report(claim, await check(target).then(() => othersAreServed(name, target)).then(() => undefined, (error) => error));
     if (name === 'liveness')
         await Promise.all(SECTIONS[name].map(run));
     else

@@ -279,6 +279,35 @@ test('GOAWAY: open calls end, new ones are NOT_PROCESSED, then the connection cl
     await until(() => client.isGone, 'the end');
 });
 
+test('GOAWAY twice: the last counts, and what is newer than its last is NOT_PROCESSED [M-113] [M-115]', async (t) => {
+    const { client, peer } = await rawServer(t), calls = ['a', 'b', 'c'].map((body) => client.call('echo', body));
+    for (let n = 0; n < 3; n++)
+        await peer.next();
+    peer.send(raw.goaway(3, 1, 30, 'soon'), raw.goaway(2, 7, 0, 'now'), frame(TYPE.RESPONSE, 1, Buffer.from('a')));
+    assert.equal(`${(await calls[0].response).body}`, 'a');
+    assert.deepEqual(client.goneAway, { last: 2, reason: 7, grace: 0, text: 'now' });
+    await fails(client.call('echo').response, 'UNAVAILABLE', FLAG.NOT_PROCESSED);
+    peer.close();
+    await fails(calls[1].response, 'UNAVAILABLE', 0);
+    await fails(calls[2].response, 'UNAVAILABLE', FLAG.NOT_PROCESSED);
+});
+
+test('credit ends at its byte, that of a call and that of the connection [M-74]', async (t) => {
+    const window = LIMIT.minWindow, head = raw.writeBlock({ method: 'echo' }).length;
+    for (const [hello, made] of [
+        [{ callLimit: window }, (n) => raw.message(TYPE.REQUEST, 1, { method: 'echo' }, Buffer.alloc(n - head))],
+        [{ connectionLimit: window }, (n) => frame(0x20, 0, Buffer.alloc(n))],
+    ])
+        for (const [bytes, isOver] of [[window, false], [window + 1, true]]) {
+            const { peer } = await rawPair(t, { server: { hello } });
+            peer.send(made(bytes), raw.ping(Buffer.alloc(8)));
+            const types = [];
+            while (!types.some((type) => type === TYPE.PONG || type === TYPE.ERROR))
+                types.push((await peer.next()).type);
+            assert.equal(types.at(-1), isOver ? TYPE.ERROR : TYPE.PONG, `${bytes} bytes`);
+        }
+});
+
 test('a lost connection ends every call once', async (t) => {
     const { client, server } = await pair(t, { handlers: { hang: untilAborted } });
     const call = client.call('hang');

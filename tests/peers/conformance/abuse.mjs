@@ -148,6 +148,42 @@ const liveness = [
         probe.send(raw.hello().subarray(0, 20));
         await atEnd(probe, 5_000, () => ended(probe, 9_000));
     }],
+    ['nor does HELLO a byte a second [M-5]', async (target) => {
+        const probe = await Probe.dial(target), bytes = raw.hello();
+        let at = 0;
+        const writing = setInterval(() => { if (probe.peer.socket.writable) probe.send(bytes.subarray(at, at += 1)); }, 1_000);
+        await atEnd(probe, 5_000, () => ended(probe, 9_000)).finally(() => clearInterval(writing));
+    }],
+    ['a frame that comes a byte a second is served [M-4]', async (target) => {
+        const probe = await Probe.open(target), bytes = raw.message(TYPE.REQUEST, probe.opens(), echo, zeros(3));
+        for (const byte of bytes) {
+            probe.send(raw.u8(byte));
+            await pause(1_000);
+        }
+        assert.equal((await probe.answer(1)).body.length, 3);
+        probe.close();
+    }],
+    ['who says nothing while a call is open is asked with PING after 15 s, and closed 10 s later [M-108] [M-111]', async (target) => {
+        const probe = await Probe.open(target, { pingInterval: 1 });
+        probe.request({ ...echo, totalLength: 9000 }, zeros(2000), MORE);
+        await atEnd(probe, 25_000, async () => {
+            const { type } = await soon(probe.peer.next(), 'PING', 20_000);
+            assert.equal(type, TYPE.PING);
+            await ended(probe, 15_000);
+        });
+        assert.equal(probe.error, undefined);
+    }],
+    ['a message that is never finished fails after 30 s, and only it [M-71]', async (target) => {
+        const probe = await Probe.open(target), id = probe.request({ ...echo, totalLength: 9000 }, zeros(2000), MORE);
+        const life = setInterval(() => { if (probe.peer.socket.writable) probe.send(frame(0x20, 0)); }, 5_000);
+        await atEnd(probe, 30_000, () => soon(probe.peer.next(), 'ERROR', 36_000).then(({ type, id: of, payload }) => {
+            const { codeName, notProcessed } = raw.readError(type, payload);
+            assert.deepEqual([of, codeName, notProcessed], [id, 'DEADLINE_EXCEEDED', true]);
+        })).finally(() => clearInterval(life));
+        probe.calls.get(id).over = true;
+        await probe.lives();
+        probe.close();
+    }],
     ['half a frame without progress ends the connection after 10 s, with an ERROR [M-4]', async (target) => {
         const probe = await Probe.open(target);
         await atEnd(probe, 10_000, async () => {

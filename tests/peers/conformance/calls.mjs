@@ -56,6 +56,10 @@ const calls = [
     ['errors of the protocol have the origin transport [M-87] [M-90]', withProbe(async (probe) => {
         const { error } = await probe.answer(probe.request({}));
         assert.deepEqual([error.code, error.origin], [CODE.INVALID_ARGUMENT, ORIGIN.TRANSPORT]);
+        const cancelled = probe.records(ENDLESS), late = probe.request({ ...echo, deadlineMs: 0 });
+        probe.send(raw.cancel(cancelled));
+        for (const id of [cancelled, late])
+            assert.equal((await probe.answer(id)).error.origin, ORIGIN.TRANSPORT);
     })],
     ['a deadline of 0 is over at once [M-94]', withProbe(async (probe) => probe.refuses(probe.request({ ...echo, deadlineMs: 0 }), 'DEADLINE_EXCEEDED'))],
     ['a deadline ends a stream that is on its way, not before it is over [M-93] [M-94]', withProbe(async (probe) => {
@@ -102,7 +106,8 @@ const batches = [
         probe.close();
     }],
     ['a malformed BATCH begins none [M-120]', eachDies([
-        batchOf(2, 0, 1, entry(1)), batchOf(1, 1, 1, entry(1)), batchOf(1, 0, 0),
+        batchOf(2, 0, 1, entry(1)), batchOf(0, 0, 1, entry(1)), batchOf(TYPE.BATCH, 0, 1, entry(1)), batchOf(0x41, 0, 1, entry(1)),
+        batchOf(1, 1, 1, entry(1)), batchOf(1, 0, 0), batchOf(1, 0, 0, entry(1)), batchOf(1, 0, 0xffff, entry(1)),
             batchOf(1, 0, 257, ...Array.from({ length: 257 }, (_, i) => entry(i + 1))), batchOf(1, 0, 2, entry(1)),
         batchOf(1, 0, 1, entry(1), entry(2)), batchOf(1, 0, 1, raw.cat(raw.u32(1), u16(9), 'x')),
             raw.frame(TYPE.BATCH | 0x40, 0, raw.cat(u16(900), zeros(9))),

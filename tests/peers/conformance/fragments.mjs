@@ -38,6 +38,27 @@ export default [
             await probe.refuses(id, 'INVALID_ARGUMENT');
         }
     })],
+    ['TOTAL_LEN of 0 is that of an empty body, and of no other [M-66] [M-67]', withProbe(async (probe) => {
+        assert.equal((await probe.answer(probe.request({ ...echo, totalLength: 0 }))).body.length, 0);
+        await probe.refuses(probe.request({ ...echo, totalLength: 0 }, zeros(1)), 'INVALID_ARGUMENT');
+        await probe.refuses(begin(probe, { totalLength: 0 }), 'INVALID_ARGUMENT');
+    })],
+    ['TOTAL_LEN of 0xFFFFFFFF is TOO_LARGE, whole or begun [M-68] [M-69]', withProbe(async (probe) => {
+        await probe.refuses(begin(probe, { totalLength: 0xffffffff }), 'TOO_LARGE');
+        const { codeName } = await probe.answer(probe.request({ ...echo, totalLength: 0xffffffff }, zeros(5)));
+        assert.match(codeName, /^(TOO_LARGE|INVALID_ARGUMENT)$/);
+        await probe.lives();
+    })],
+    ['a message that is complete before TOTAL_LEN, by one byte, or beyond it, by one byte [M-66]', withProbe(async (probe) => {
+        for (const [n, isRight] of [[999, false], [1000, true], [1001, false]]) {
+            const id = begin(probe, { totalLength: 3000 });
+            probe.send(frame(TYPE.REQUEST, id, zeros(n)));
+            if (isRight)
+                assert.equal((await probe.answer(id)).body.length, 3000);
+            else
+                await probe.refuses(id, 'INVALID_ARGUMENT');
+        }
+    })],
     ['a frame with MORE has 1,024 bytes of body [M-67]', withProbe(async (probe) => {
         await probe.refuses(begin(probe, { totalLength: 9000 }, LIMIT.minFragment - 1), 'INVALID_ARGUMENT');
         const id = begin(probe, { totalLength: 9000 }, LIMIT.minFragment);
@@ -88,6 +109,23 @@ export default [
         probe.send(raw.credit([[id, LIMIT.minWindow], [id, 5], [id, 2 ** 32 - 5], [0, 5]]));
         await probe.lives();
         assert.ok(call.received <= LIMIT.minWindow);
+    })],
+    ['a limit that is 2^31 or more above is one below, and ignored [M-75] [M-76]', stingy(async (probe) => {
+        const id = probe.request(echo, zeros(20_000)), call = probe.calls.get(id);
+        await probe.until(() => call.received > 0, 'the first fragment');
+        probe.send(raw.credit([[id, LIMIT.minWindow + 2 ** 31], [0, MIB + 2 ** 31]]));
+        await probe.lives();
+        assert.ok(call.received <= LIMIT.minWindow);
+        probe.send(raw.credit([[id, call.limit = LIMIT.minWindow + 2 ** 31 - 1]]));
+        assert.equal((await probe.answer(id)).body.length, 20_000);
+    })],
+    ['one byte beyond the credit of a call, where one frame can have it [M-74]', withProbe(async (probe) => {
+        const { callLimit, maxFrame } = probe.ack, room = callLimit - raw.writeBlock(echo).length;
+        if (callLimit >= maxFrame) /* else credit may come between two frames */
+            return;
+        assert.equal((await probe.answer(probe.request(echo, zeros(room)))).body.length, room);
+        probe.request(echo, zeros(room + 1));
+        await probe.dies('FLOW_CONTROL');
     })],
     ['without connection credit PONG and ERROR still come, in time [M-78] [M-84] [M-83]', async (target) => {
         const probe = await Probe.open(target, { connectionLimit: LIMIT.minWindow });

@@ -47,6 +47,27 @@ export default [
             await probe.dies();
         }
     }],
+    ['with --key: HELLO without it, or with another, serves nothing [M-57]', async (target) => {
+        if (target.key === undefined)
+            return;
+        for (const key of [undefined, '', `${target.key}x`, target.key.slice(1)]) {
+            const probe = await Probe.dial(target);
+            probe.mine = HELLO;
+            probe.send(raw.hello({ key }), raw.message(TYPE.REQUEST, probe.opens(), { method: 'echo' }));
+            await probe.dies('UNAUTHENTICATED');
+            assert.ok(probe.error.notProcessed && !probe.calls.get(1).over);
+        }
+    }],
+    ['with --key: the first plain request is 401, then the end [M-14]', async (target) => {
+        if (target.key === undefined)
+            return;
+        const probe = await Probe.dial(target);
+        probe.send(raw.plainRequest(1, 'echo', Buffer.from('Hi')), raw.plainRequest(2, 'echo', Buffer.from('Hi')));
+        const { id, payload } = await probe.frame('401');
+        assert.deepEqual([id, raw.readPlain('Response', payload).status], [1, 401]);
+        assert.equal(await probe.frame('the end'), undefined);
+        probe.close();
+    }],
     ['whole REQUESTs may follow HELLO at once [M-53]', async (target) => {
         const probe = await Probe.dial(target);
         probe.mine = HELLO;

@@ -12,7 +12,7 @@ import { dial, raw } from '../hand.mjs';
 import { BASE, CODE, EXT, FLAG, HELLO, LIMIT, MAX_ID, MORE, TYPE } from '../mcp.mjs';
 
 export const SLOW = Number(process.env.CHASQUI_TEST_SLOW ?? 1);
-const ANSWER_MS = 8_000;
+const ANSWER_MS = 8_000, END_MS = 24_000; /* a frame, and an end behind frames of other calls */
 const FAR = 2 ** 31;
 const COUNTED = new Set([TYPE.RESPONSE, TYPE.CHUNK]);
 
@@ -101,13 +101,12 @@ export class Probe {
     /** The answer to a call, whole. Other calls go on meanwhile. */
     async answer(id) {
         const call = this.calls.get(id);
-        while (!call.over)
-            if ((await this.next(`the end of call ${id}`)) === undefined)
-                assert.fail(`the connection ended before call ${id}`);
+        await this.until(() => call.over, `the end of call ${id}`);
         return call;
     }
     /** Until @condition() holds, frame by frame. */
-    async until(condition, what) {
+    until(condition, what) { return soon(this.#until(condition, what), what, END_MS); }
+    async #until(condition, what) {
         while (!condition())
             if ((await this.#step(what)) === undefined)
                 assert.fail(`the connection ended before ${what}`);
@@ -209,7 +208,8 @@ export class Probe {
     }
 
     /** The connection ends with ERROR @code on SeqID 0, then end of file (M-117). */
-    async dies(code = 'PROTOCOL') {
+    dies(code = 'PROTOCOL') { return soon(this.#dies(code), `ERROR ${code}`, END_MS); }
+    async #dies(code) {
         while ((await this.next(`ERROR ${code}`)) !== undefined && this.error === undefined);
         assert.equal(this.error?.codeName, code);
         while ((await this.frame('the end')) !== undefined)
@@ -217,7 +217,8 @@ export class Probe {
         this.peer.close();
     }
     /** The connection ends, and no ERROR says why. */
-    async closes() {
+    closes() { return soon(this.#closes(), 'the end', END_MS); }
+    async #closes() {
         while ((await this.next('the end')) !== undefined);
         assert.equal(this.error, undefined);
         this.peer.close();
