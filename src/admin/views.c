@@ -55,6 +55,35 @@ static void print_models(struct gateway *g, uint16_t index, bool is_loaded, stru
     buf_fini(&names);
 }
 
+/* Connections to the node. */
+static void print_pool(struct gateway *g, uint16_t index, struct json_writer *w)
+{
+    struct pool_counters c;
+
+    quota_look(&g->quota, index, &c);
+    json_begin_object(w);
+    json_key(w, "open");
+    json_u64(w, c.n_idle + c.n_busy);
+    json_key(w, "idle");
+    json_u64(w, c.n_idle);
+    json_key(w, "waiting");
+    json_u64(w, c.n_waiting);
+    json_key(w, "created");
+    json_u64(w, c.n_created);
+    json_key(w, "reused");
+    json_u64(w, c.n_reused);
+    json_key(w, "timeouts");
+    json_u64(w, c.n_timeouts);
+    json_key(w, "closed");
+    json_begin_object(w);
+    for (int i = 0; i < N_POOL_CLOSED; i++) {
+        json_key(w, pool_closed_names[i]);
+        json_u64(w, c.n_closed[i]);
+    }
+    json_end(w);
+    json_end(w);
+}
+
 static void print_node(struct gateway *g, uint16_t index, struct json_writer *w)
 {
     struct desk_node copy;
@@ -87,6 +116,8 @@ static void print_node(struct gateway *g, uint16_t index, struct json_writer *w)
     json_u64(w, node->in_flight);
     json_key(w, "attempts");
     json_u64(w, node->n_granted);
+    json_key(w, "pool");
+    print_pool(g, index, w);
     json_end(w);
 }
 
@@ -163,74 +194,6 @@ int view_reload(struct gateway *g, struct str body, struct buf *out, int *ret_st
     return r;
 }
 
-static int print_label(struct buf *out, struct str value)
-{
-    int r = 0;
-
-    for (size_t i = 0; i < value.len && r == 0; i++) {
-        if (value.s[i] == '"' || value.s[i] == '\\')
-            r = buf_put_char(out, '\\');
-        if (r == 0)
-            r = buf_put_char(out, value.s[i]);
-    }
-    return r;
-}
-
-/* One gauge of all nodes. */
-static int print_family(struct gateway *g, struct buf *out, const char *name, const char *help,
-                        uint64_t (*value)(const struct desk_node *))
-{
-    int r = buf_printf(out, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name);
-
-    for (size_t i = 0; i < desk_n_slots(&g->desk) && r == 0; i++) {
-        struct desk_node node;
-
-        if (!desk_look(&g->desk, (uint16_t)i, &node) || node.is_leaving)
-            continue;
-        r = buf_printf(out, "%s{node=\"", name);
-        if (r == 0)
-            r = print_label(out, str_of(node.name));
-        if (r == 0)
-            r = buf_printf(out, "\"} %llu\n", (unsigned long long)value(&node));
-    }
-    return r;
-}
-
-static uint64_t is_up(const struct desk_node *node)
-{
-    return node->state == NODE_UP;
-}
-
-static uint64_t is_out(const struct desk_node *node)
-{
-    return node->is_ejected;
-}
-
-static uint64_t in_flight(const struct desk_node *node)
-{
-    return node->in_flight;
-}
-
-static uint64_t n_models(const struct desk_node *node)
-{
-    return node->n_models;
-}
-
-static int print_nodes(struct gateway *g, struct buf *out)
-{
-    int r = print_family(g, out, "chasqui_node_up",
-                         "Whether the node answers probes (1) or not (0).", is_up);
-
-    if (r == 0)
-        r = print_family(g, out, "chasqui_node_ejected",
-                         "Whether the node is left alone for a while after failures.", is_out);
-    if (r == 0)
-        r = print_family(g, out, "chasqui_node_in_flight", "Attempts on the node now.", in_flight);
-    if (r == 0)
-        r = print_family(g, out, "chasqui_node_models", "Models the node has.", n_models);
-    return r;
-}
-
 static int print_reloads(const struct gateway *g, struct buf *out)
 {
     return buf_printf(
@@ -277,7 +240,7 @@ int view_metrics(struct gateway *g, struct buf *out, int *ret_status)
     r = metrics_print(all, g->n_workers + 1, out);
     free(all);
     if (r == 0)
-        r = print_nodes(g, out);
+        r = view_node_metrics(g, out);
     if (r == 0)
         r = print_reloads(g, out);
     return r == 0 ? print_process(g, out) : r;

@@ -10,6 +10,9 @@
 
 struct gateway;
 
+/* The metric families that have the label `node`, and no other owner: its state, and its connections. */
+MUST_USE int view_node_metrics(struct gateway *g, struct buf *out);
+
 /* The effective configuration. */
 MUST_USE int view_config(struct gateway *g, struct buf *out, int *ret_status);
 

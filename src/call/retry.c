@@ -24,6 +24,11 @@ static const struct call_rule rules[N_CALL_OUTCOMES] = {
     [CALL_DEADLINE] = {.name = "deadline", .blame = CALL_BLAME_LATENCY},
     [CALL_BROKEN_ANSWER] = {.name = "broken_answer", .blame = CALL_BLAME_FAILURE},
     [CALL_CANCELLED] = {.name = "cancelled"},
+    /* It has waited long enough for one. */
+    [CALL_POOL_TIMEOUT] = {.name = "pool_timeout",
+                           .blame = CALL_BLAME_OVERLOAD,
+                           .is_retried = true,
+                           .is_elsewhere = true},
 };
 
 const struct call_rule *call_rule_get(enum call_outcome outcome)

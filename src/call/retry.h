@@ -27,6 +27,7 @@ enum call_outcome {
     CALL_DEADLINE,         /* our own time ran out */
     CALL_BROKEN_ANSWER,    /* it failed after the first record reached the client */
     CALL_CANCELLED,        /* the client left */
+    CALL_POOL_TIMEOUT,     /* no connection to the node became free in time */
     N_CALL_OUTCOMES
 };
 

@@ -275,7 +275,7 @@ static int conn_open(struct client_endpoint *e)
         return r;
     }
     list_put_back(&e->conns, &c->link);
-    pool_join(&e->pool, &c->member);
+    pool_join(&e->pool, &c->member, NSEC_NEVER);
     e->n_conns++;
     e->n_opening++;
     atomic_fetch_add_explicit(&e->client->n_connections, 1, memory_order_relaxed);

@@ -58,6 +58,18 @@ void desk_node_unref(struct desk *d, uint16_t node)
     unlock(d);
 }
 
+bool desk_node_take(struct desk *d, uint16_t node)
+{
+    bool is_listed;
+
+    lock(d);
+    is_listed = d->fleet.nodes[node].life == NODE_LISTED;
+    if (is_listed)
+        fleet_ref(&d->fleet, node);
+    unlock(d);
+    return is_listed;
+}
+
 bool desk_node_is_listed(struct desk *d, uint16_t node)
 {
     bool is;

@@ -86,6 +86,9 @@ static inline const struct url *desk_node_url(const struct desk *d, uint16_t nod
     return &d->fleet.nodes[node].url;
 }
 
+/* The same for any index. Return: whether there is a node on the list, of which it is now. */
+bool desk_node_take(struct desk *d, uint16_t node);
+
 bool desk_node_is_listed(struct desk *d, uint16_t node);
 
 /* Nodes have indexes below it; and how many are on the list. */

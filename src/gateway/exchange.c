@@ -326,6 +326,7 @@ static enum reason reason_of(enum call_outcome outcome)
         [CALL_DEADLINE] = REASON_deadline,
         [CALL_BROKEN_ANSWER] = REASON_node_reset,
         [CALL_CANCELLED] = REASON_client_gone,
+        [CALL_POOL_TIMEOUT] = REASON_pool_timeout,
     };
 
     return reasons[outcome];

@@ -248,6 +248,10 @@ static int start(struct gateway *g, const struct control_ops *ops, struct buf *e
     if (r == 0)
         r = desk_init(&g->desk, g->view->settings->retry_budget);
     if (r == 0)
+        r = quota_init(&g->quota, FLEET_MAX_SLOTS);
+    if (r == 0)
+        gateway_limit_connections(g, g->view);
+    if (r == 0)
         r = bind_one(&g->control.admin_addr, 1, &admin_fd, "admin", false);
     if (r == 0)
         r = start_workers(g);
@@ -278,6 +282,7 @@ static void gateway_fini(struct gateway *g)
         worker_join(&g->workers[k]);
     control_fini(&g->control);
     desk_fini(&g->desk);
+    quota_fini(&g->quota);
     free(g->workers);
     free(g->listens);
     free(g->mcp_listens);

@@ -17,11 +17,6 @@ static struct desk *desk_of(const struct worker_nodes *n)
     return &n->worker->gateway->desk;
 }
 
-static void on_pool(struct upstream *u, int idle_delta, int busy_delta)
-{
-    metrics_pool(container_of(u->loop, struct worker, loop)->metrics, idle_delta, busy_delta);
-}
-
 static void on_empty(struct upstream *u)
 {
     struct worker_node *node = container_of(u, struct worker_node, upstream);
@@ -31,27 +26,13 @@ static void on_empty(struct upstream *u)
     free(node);
 }
 
-static void on_sweep(struct net_task *task)
+/* Workers keep some open each, together what the setting says. */
+static uint32_t share_of_warm(const struct worker *w)
 {
-    struct worker_nodes *n = container_of(task, struct worker_nodes, sweep);
+    size_t n = w->gateway->n_workers;
+    size_t index = (size_t)(w - w->gateway->workers);
 
-    for (size_t i = 0; i < FLEET_MAX_SLOTS; i++) {
-        struct worker_node *node = n->at[i];
-
-        if (node == NULL || desk_node_is_listed(desk_of(n), (uint16_t)i))
-            continue;
-        n->at[i] = NULL;
-        list_put_back(&n->leaving, &node->link);
-        upstream_retire(&node->upstream, on_empty);
-    }
-}
-
-int worker_nodes_init(struct worker_nodes *n, struct worker *w)
-{
-    *n = (struct worker_nodes){.worker = w, .sweep = {.run = on_sweep}};
-    list_init(&n->leaving);
-    n->at = calloc(FLEET_MAX_SLOTS, sizeof(struct worker_node *));
-    return n->at == NULL ? -ENOMEM : 0;
+    return (uint32_t)((w->view->upstream->min_idle + n - 1 - index) / n);
 }
 
 static struct worker_node *make(struct worker_nodes *n, uint16_t index)
@@ -70,9 +51,50 @@ static struct worker_node *make(struct worker_nodes *n, uint16_t index)
         free(node);
         return NULL;
     }
-    node->upstream.on_pool = on_pool;
+    upstream_join(&node->upstream, &n->worker->gateway->quota, index);
+    upstream_keep_warm(&node->upstream, share_of_warm(n->worker));
     desk_node_ref(desk_of(n), index);
     return node;
+}
+
+/* Connections that are to be warm before anybody asks. */
+static void make_warm(struct worker_nodes *n)
+{
+    if (share_of_warm(n->worker) == 0)
+        return;
+    for (size_t i = 0; i < desk_n_slots(desk_of(n)); i++) {
+        if (n->at[i] != NULL || !desk_node_take(desk_of(n), (uint16_t)i))
+            continue;
+        n->at[i] = make(n, (uint16_t)i);
+        desk_node_unref(desk_of(n), (uint16_t)i);
+    }
+}
+
+static void on_sweep(struct net_task *task)
+{
+    struct worker_nodes *n = container_of(task, struct worker_nodes, sweep);
+
+    for (size_t i = 0; i < FLEET_MAX_SLOTS; i++) {
+        struct worker_node *node = n->at[i];
+
+        if (node == NULL || desk_node_is_listed(desk_of(n), (uint16_t)i))
+            continue;
+        n->at[i] = NULL;
+        list_put_back(&n->leaving, &node->link);
+        upstream_retire(&node->upstream, on_empty);
+    }
+    make_warm(n);
+}
+
+int worker_nodes_init(struct worker_nodes *n, struct worker *w)
+{
+    *n = (struct worker_nodes){.worker = w, .sweep = {.run = on_sweep}};
+    list_init(&n->leaving);
+    n->at = calloc(FLEET_MAX_SLOTS, sizeof(struct worker_node *));
+    if (n->at == NULL)
+        return -ENOMEM;
+    net_defer(&w->loop, &n->sweep);
+    return 0;
 }
 
 struct upstream *worker_nodes_get(struct worker_nodes *n, uint16_t node)
@@ -90,8 +112,10 @@ void worker_nodes_configure(struct worker_nodes *n)
     const struct upstream_settings *settings = n->worker->view->upstream;
 
     for (size_t i = 0; i < FLEET_MAX_SLOTS; i++)
-        if (n->at[i] != NULL)
+        if (n->at[i] != NULL) {
             upstream_configure(&n->at[i]->upstream, settings);
+            upstream_keep_warm(&n->at[i]->upstream, share_of_warm(n->worker));
+        }
     list_for_each (it, &n->leaving)
         upstream_configure(&container_of(it, struct worker_node, link)->upstream, settings);
     net_defer(&n->worker->loop, &n->sweep);

@@ -91,6 +91,12 @@ int gateway_list_nodes(struct gateway *g, const struct view *view, struct buf *e
     return 0;
 }
 
+void gateway_limit_connections(struct gateway *g, const struct view *view)
+{
+    quota_configure(&g->quota, (uint32_t)view->upstream->max_connections,
+                    (uint32_t)view->upstream->max_pool_size);
+}
+
 /*
  * The swap
  */
@@ -153,6 +159,7 @@ static void swap(struct gateway *g, struct view *view, struct buf *changes)
                               changes);
     g->view = view;
     desk_set_retry_budget(&g->desk, view->settings->retry_budget);
+    gateway_limit_connections(g, view);
     control_take_view(&g->control, view);
     prober_look_again(&g->control.prober);
     view->ops->adopt(view->config);

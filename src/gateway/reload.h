@@ -31,5 +31,8 @@ struct reload_counts {
 MUST_USE int gateway_reload(struct gateway *g, struct str text, struct buf *changes,
                             struct buf *errors);
 
+/* How many connections @view allows. */
+void gateway_limit_connections(struct gateway *g, const struct view *view);
+
 /* Gives all nodes of @view to the desk and to the probes. Return: 0; -ENOBUFS, see fleet_list(). */
 MUST_USE int gateway_list_nodes(struct gateway *g, const struct view *view, struct buf *errors);

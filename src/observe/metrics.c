@@ -115,14 +115,6 @@ void metrics_gauge_add(struct metrics *m, enum metrics_gauge gauge, int64_t delt
     (void)pthread_mutex_unlock(&m->lock);
 }
 
-void metrics_pool(struct metrics *m, int idle_delta, int busy_delta)
-{
-    (void)pthread_mutex_lock(&m->lock);
-    m->gauges[METRICS_POOL_IDLE] += idle_delta;
-    m->gauges[METRICS_POOL_BUSY] += busy_delta;
-    (void)pthread_mutex_unlock(&m->lock);
-}
-
 static void add(struct metrics *sum, struct metrics *m)
 {
     (void)pthread_mutex_lock(&m->lock);
@@ -236,9 +228,6 @@ struct gauge {
 
 static const struct gauge gauges[] = {
     [METRICS_CLIENTS] = {{"chasqui_client_connections", "gauge", "Client connections open"}, ""},
-    [METRICS_POOL_IDLE] = {{"chasqui_pool_connections", "gauge", "Connections to nodes"},
-                           "{state=\"idle\"}"},
-    [METRICS_POOL_BUSY] = {{"chasqui_pool_connections", NULL, NULL}, "{state=\"busy\"}"},
 };
 
 static int print_scalars(const struct metrics *sum, struct buf *out)

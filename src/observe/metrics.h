@@ -42,16 +42,11 @@ enum metrics_counter {
 void metrics_count(struct metrics *m, enum metrics_counter counter);
 
 enum metrics_gauge {
-    METRICS_CLIENTS,   /* chasqui_client_connections: open ones */
-    METRICS_POOL_IDLE, /* chasqui_pool_connections{state="idle"} */
-    METRICS_POOL_BUSY, /* chasqui_pool_connections{state="busy"} */
+    METRICS_CLIENTS, /* chasqui_client_connections: open ones */
     N_METRICS_GAUGES
 };
 
 void metrics_gauge_add(struct metrics *m, enum metrics_gauge gauge, int64_t delta);
-
-/* Connections to nodes became idle or busy, came or went. */
-void metrics_pool(struct metrics *m, int idle_delta, int busy_delta);
 
 /* Appends the sum of @n structs. Each family has HELP and TYPE. Return: 0, -ENOBUFS, -ENOMEM. */
 MUST_USE int metrics_print(struct metrics *const *all, size_t n, struct buf *out);

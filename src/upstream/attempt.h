@@ -16,6 +16,9 @@
  * or SSE with status 200) comes in whole records, any other in bytes, each in the turn of the loop
  * in which its last byte was read. Slices are valid until on_flush, which runs at the end of the
  * turn, and earlier behind a record that came in parts. Callbacks may cancel the attempt.
+ *
+ * Where the node has as many connections as it may have, the attempt waits in line; one that waits
+ * too long fails with CALL_POOL_TIMEOUT.
  */
 
 #include "call/retry.h"
@@ -62,7 +65,9 @@ struct attempt {
     struct upstream *upstream;
     struct upstream_conn *conn; /* HTTP: NULL once ended */
     struct mcp_call *call;      /* MCP: likewise */
-    struct list waiting;        /* MCP: for room; while running without a call */
+    struct list waiting;        /* for room; while running without connection or call */
+    struct quota_wait place;    /* HTTP: in the line of all loops */
+    nsec_t patience_ends;       /* HTTP: of waiting */
     uint32_t owed;              /* MCP: credit kept back while paused */
     const struct attempt_request *request;
     struct records records;

@@ -23,22 +23,25 @@ static void on_closed(struct net_stream *s)
     free(c);
 }
 
-static void count(struct upstream *u, int idle_delta, int busy_delta)
+void conn_close(struct upstream_conn *c, enum pool_closed why)
 {
-    if (u->on_pool != NULL)
-        u->on_pool(u, idle_delta, busy_delta);
-}
+    struct upstream *u = c->upstream;
 
-void conn_close(struct upstream_conn *c)
-{
     if (c->state == CONN_CLOSING)
         return;
-    count(c->upstream, c->member.is_idle ? -1 : 0, c->member.is_idle ? 0 : -1);
+    upstream_count(u, c->member.is_idle ? -1 : 0, c->member.is_idle ? 0 : -1);
     c->state = CONN_CLOSING;
-    pool_leave(&c->upstream->pool, &c->member);
+    pool_leave(&u->pool, &c->member);
     list_remove(&c->busy_link);
-    net_timer_fini(c->upstream->loop, &c->timer);
+    net_timer_fini(u->loop, &c->timer);
     net_stream_close(&c->stream);
+    quota_count(&u->quota.n_closed[why]);
+    if (u->quota.quota != NULL)
+        quota_give(&u->quota);
+    if (c->is_warming)
+        upstream_warmed(u, /* is_open= */ false);
+    else
+        upstream_cooled(u);
 }
 
 /* Parts connection and attempt; the connection stays open. */
@@ -57,11 +60,11 @@ static void fail(struct upstream_conn *c, enum call_outcome outcome, int err)
     struct attempt *a;
 
     if (c->attempt == NULL) {
-        conn_close(c);
+        conn_close(c, c->state == CONN_IDLE ? POOL_CLOSED_NODE : POOL_CLOSED_FAILED);
         return;
     }
     a = detach(c);
-    conn_close(c);
+    conn_close(c, outcome == CALL_STALE_CONNECTION ? POOL_CLOSED_NODE : POOL_CLOSED_FAILED);
     records_fini(&a->records);
     a->ops->on_fail(a, outcome, err);
 }
@@ -149,6 +152,17 @@ static bool is_own_want(int err)
     return err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOBUFS;
 }
 
+static void settle(struct upstream_conn *c);
+
+/* Nobody waits for it. */
+static void become_warm(struct upstream_conn *c)
+{
+    c->is_warming = false;
+    list_remove(&c->busy_link);
+    settle(c);
+    upstream_warmed(c->upstream, /* is_open= */ true);
+}
+
 static void on_connect(struct net_stream *s, int err)
 {
     struct upstream_conn *c = container_of(s, struct upstream_conn, stream);
@@ -161,8 +175,12 @@ static void on_connect(struct net_stream *s, int err)
     net_timer_fini(c->upstream->loop, &c->timer);
     if (keepalive != NSEC_NEVER)
         net_stream_keepalive(s, (unsigned)((keepalive + NSEC_PER_SEC - 1) / NSEC_PER_SEC));
-    c->attempt->connected_at = time_now();
     net_stream_read_start(s);
+    if (c->attempt == NULL) {
+        become_warm(c);
+        return;
+    }
+    c->attempt->connected_at = time_now();
     if (send_request(c, c->attempt) < 0)
         fail(c, CALL_RESET, -ENOMEM);
 }
@@ -258,12 +276,37 @@ static int hand_over(struct upstream_conn *c, struct str data)
     return r == RECORDS_MORE ? 0 : r;
 }
 
-static void become_idle(struct upstream_conn *c)
+/* It is idle, unless somebody waits for it, or for its permit. */
+static void offer(struct upstream_conn *c)
 {
     struct upstream *u = c->upstream;
+    enum quota_verdict verdict = u->quota.quota != NULL ? quota_judge(&u->quota) : QUOTA_KEEP;
+    struct attempt *next = verdict == QUOTA_HAND ? upstream_next(u) : NULL;
 
-    count(u, 1, -1);
-    net_timer_arm(u->loop, &u->sweep, pool_next_expiry(&u->pool));
+    if (next != NULL) {
+        (void)pool_take(&u->pool); /* it is the newest */
+        if (conn_reuse(c, next) < 0)
+            next->ops->on_fail(next, CALL_RESET, -ENOMEM);
+    } else if (verdict == QUOTA_CLOSE) {
+        conn_close(c, POOL_CLOSED_SURPLUS);
+    } else {
+        net_timer_arm(u->loop, &u->sweep, pool_next_expiry(&u->pool));
+    }
+}
+
+/* It carries nothing: into the pool, or away with it. */
+static void settle(struct upstream_conn *c)
+{
+    struct upstream *u = c->upstream;
+    int r = pool_put(&u->pool, &c->member, time_now());
+
+    c->state = CONN_IDLE;
+    if (r != 0) {
+        conn_close(c, r == POOL_OLD ? POOL_CLOSED_AGE : POOL_CLOSED_SURPLUS);
+        return;
+    }
+    upstream_count(u, 1, -1);
+    offer(c);
 }
 
 /* An idle one is busy again. */
@@ -272,13 +315,15 @@ int conn_reuse(struct upstream_conn *c, struct attempt *a)
     struct upstream *u = c->upstream;
     int r;
 
-    count(u, -1, 1);
+    upstream_count(u, -1, 1);
+    quota_count(&u->quota.n_reused);
+    upstream_cooled(u);
     list_put_back(&u->busy, &c->busy_link);
     a->connected_at = time_now();
     r = send_request(c, a);
     if (r < 0) {
         (void)detach(c);
-        conn_close(c);
+        conn_close(c, POOL_CLOSED_FAILED);
     }
     return r;
 }
@@ -303,11 +348,10 @@ static void finish(struct upstream_conn *c, bool can_keep)
     records_fini(&a->records);
     list_remove(&c->busy_link);
     c->is_reused = true;
-    c->state = CONN_IDLE;
-    if (!can_keep || pool_put(&c->upstream->pool, &c->member, time_now()) == POOL_FULL)
-        conn_close(c);
+    if (can_keep)
+        settle(c);
     else
-        become_idle(c);
+        conn_close(c, c->upstream->is_retired ? POOL_CLOSED_LEFT : POOL_CLOSED_NODE);
     a->ops->on_end(a);
 }
 
@@ -331,7 +375,7 @@ static void on_read(struct net_stream *s, struct str bytes)
     int r = 0;
 
     if (a == NULL) {
-        conn_close(c); /* an answer nobody asked for is never taken for one */
+        conn_close(c, POOL_CLOSED_FAILED); /* an answer nobody asked for is never taken for one */
         return;
     }
     a->has_answer = true;
@@ -395,12 +439,45 @@ int conn_open(struct upstream *u, struct attempt *a)
     if (u->settings->connect_timeout_ns != NSEC_NEVER)
         net_timer_arm(u->loop, &c->timer, time_now() + u->settings->connect_timeout_ns);
     u->n_conns++;
-    pool_join(&u->pool, &c->member);
-    count(u, 0, 1);
+    pool_join(&u->pool, &c->member, upstream_death(u, time_now()));
+    upstream_count(u, 0, 1);
+    quota_count(&u->quota.n_created);
     list_put_back(&u->busy, &c->busy_link);
     c->attempt = a;
-    a->conn = c;
+    c->is_warming = a == NULL;
+    if (a != NULL)
+        a->conn = c;
     return 0;
+}
+
+static int open_with_permit(struct upstream *u, struct attempt *a)
+{
+    int r = conn_open(u, a);
+
+    if (r < 0 && u->quota.quota != NULL)
+        quota_give(&u->quota);
+    return r;
+}
+
+void conn_open_permitted(struct upstream *u, struct attempt *a)
+{
+    int r = open_with_permit(u, a);
+
+    if (r == 0)
+        return;
+    a->is_running = false;
+    a->ops->on_fail(a, CALL_OVERLOAD, r);
+}
+
+int conn_warm(struct upstream *u)
+{
+    int r;
+
+    if (u->quota.quota != NULL && quota_take(&u->quota, time_now()) == QUOTA_FULL)
+        return -EBUSY;
+    r = open_with_permit(u, NULL);
+    u->is_warming = r == 0;
+    return r;
 }
 
 static int start(struct attempt *a, bool is_fresh)
@@ -408,28 +485,38 @@ static int start(struct attempt *a, bool is_fresh)
     struct upstream *u = a->upstream;
     struct pool_member *idle = is_fresh ? NULL : pool_take(&u->pool);
 
+    quota_count(&u->quota.n_asked);
     if (idle != NULL)
         return conn_reuse(container_of(idle, struct upstream_conn, member), a);
-    return conn_open(u, a);
+    if (u->quota.quota == NULL || quota_take(&u->quota, time_now()) == 0)
+        return open_with_permit(u, a);
+    upstream_wait(u, a);
+    return 0;
 }
 
 static void cancel(struct attempt *a)
 {
     struct upstream_conn *c = a->conn;
 
+    if (c == NULL) {
+        upstream_unwait(a->upstream, a);
+        return;
+    }
     (void)detach(c);
     records_fini(&a->records);
-    conn_close(c);
+    conn_close(c, POOL_CLOSED_CANCELLED);
 }
 
 static void pause_reading(struct attempt *a)
 {
-    net_stream_read_stop(&a->conn->stream);
+    if (a->conn != NULL)
+        net_stream_read_stop(&a->conn->stream);
 }
 
 static void resume_reading(struct attempt *a)
 {
-    net_stream_read_start(&a->conn->stream);
+    if (a->conn != NULL)
+        net_stream_read_start(&a->conn->stream);
 }
 
 static int init(struct upstream *u)
@@ -443,7 +530,7 @@ static void close_idle(struct upstream *u)
     struct list *it;
 
     while ((it = list_first(&u->pool.idle)) != NULL)
-        conn_close(container_of(it, struct upstream_conn, member.link));
+        conn_close(container_of(it, struct upstream_conn, member.link), POOL_CLOSED_LEFT);
 }
 
 static void close_all(struct upstream *u)
@@ -451,6 +538,8 @@ static void close_all(struct upstream *u)
     struct list *it;
 
     buf_fini(&u->head);
+    while ((it = list_first(&u->waiting)) != NULL)
+        attempt_cancel(container_of(it, struct attempt, waiting));
     close_idle(u);
     while ((it = list_first(&u->busy)) != NULL) {
         struct upstream_conn *c = container_of(it, struct upstream_conn, busy_link);
@@ -458,7 +547,7 @@ static void close_all(struct upstream *u)
         if (c->attempt != NULL)
             attempt_cancel(c->attempt);
         else
-            conn_close(c);
+            conn_close(c, POOL_CLOSED_LEFT);
     }
 }
 

@@ -32,14 +32,21 @@ struct upstream_conn {
     struct h1_body body;
     size_t body_sent;         /* bytes of the request's body handed to the stream */
     unsigned n_informational; /* 1xx answers skipped for this request */
+    bool is_warming;          /* opened for nobody */
     bool is_reused;           /* has carried an answer before */
     bool is_last;             /* the node will close it after this answer */
 };
 
-/* A new connection for @a, being opened. Return: 0, -errno. */
+/* A new connection for @a, whose permit is there, being opened. Return: 0, -errno. */
 MUST_USE int conn_open(struct upstream *u, struct attempt *a);
+
+/* The same for one that has waited: failure is told by on_fail. */
+void conn_open_permitted(struct upstream *u, struct attempt *a);
+
+/* A connection that nobody waits for; upstream_warmed() tells. Return: 0, -errno, -EBUSY. */
+MUST_USE int conn_warm(struct upstream *u);
 
 /* Sends the request of @a on @c, which the pool has just given. */
 MUST_USE int conn_reuse(struct upstream_conn *c, struct attempt *a);
 
-void conn_close(struct upstream_conn *c);
+void conn_close(struct upstream_conn *c, enum pool_closed why);

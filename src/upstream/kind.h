@@ -21,6 +21,18 @@ struct upstream_kind {
     void (*close)(struct upstream *u);
 };
 
+/*
+ * For connections. Counting; when one that is opened now will be too old; attempts in line, and the
+ * first of them, which is out of it then.
+ */
+void upstream_count(struct upstream *u, int idle_delta, int busy_delta);
+nsec_t upstream_death(struct upstream *u, nsec_t now);
+void upstream_wait(struct upstream *u, struct attempt *a);
+void upstream_unwait(struct upstream *u, struct attempt *a);
+struct attempt *upstream_next(struct upstream *u);
+void upstream_warmed(struct upstream *u, bool is_open);
+void upstream_cooled(struct upstream *u); /* one fewer is idle */
+
 /* A connection is gone; with the last one a retired upstream is empty. */
 void upstream_gone(struct upstream *u);
 

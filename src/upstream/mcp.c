@@ -271,6 +271,25 @@ static void release(struct upstream *u)
     u->mcp = NULL;
 }
 
+static enum pool_closed closed_by(const struct upstream *u, int err)
+{
+    if (u->is_retired || u->is_closing)
+        return POOL_CLOSED_LEFT;
+    return err < 0 ? POOL_CLOSED_FAILED : POOL_CLOSED_NODE;
+}
+
+/* They are few, and each carries hundreds of calls: counted, but not limited by the quota. */
+static void count_wire(struct upstream *u, int delta)
+{
+    upstream_count(u, 0, delta);
+    if (u->quota.quota == NULL)
+        return;
+    if (delta > 0)
+        quota_force(&u->quota);
+    else
+        quota_give(&u->quota);
+}
+
 static void on_closed(struct wire *w)
 {
     struct mcp_wire *mw = container_of(w, struct mcp_wire, wire);
@@ -283,8 +302,8 @@ static void on_closed(struct wire *w)
     u->mcp->n_wires--;
     if (err < 0)
         fail_waiting(u, err);
-    if (u->on_pool != NULL)
-        u->on_pool(u, 0, -1);
+    count_wire(u, -1);
+    quota_count(&u->quota.n_closed[closed_by(u, err)]);
     upstream_gone(u);
     if (u->is_closing && u->n_conns == 0)
         release(u);
@@ -321,8 +340,8 @@ static int open_wire(struct upstream *u, struct mcp_wire **ret)
     list_put_front(&u->mcp->wires, &mw->link);
     u->mcp->n_wires++;
     u->n_conns++;
-    if (u->on_pool != NULL)
-        u->on_pool(u, 0, 1);
+    count_wire(u, 1);
+    quota_count(&u->quota.n_created);
     *ret = mw;
     return 0;
 }

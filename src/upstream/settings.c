@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "upstream/settings.h"
 
+static const struct setting_choice pool_sizes[] = {
+    {"auto", QUOTA_AUTO},
+    {"none", QUOTA_UNLIMITED},
+    {NULL, 0},
+};
+
 const struct setting upstream_rows[N_UPSTREAM_ROWS] = {
     {.key = "timeouts.connect",
      .type = SETTING_DURATION,
@@ -25,6 +31,44 @@ const struct setting upstream_rows[N_UPSTREAM_ROWS] = {
      .max = 7200e9,
      .choices = setting_none,
      .text = "TCP keep-alive on connections to nodes, also idle ones"},
+    {.key = "connection_pool.max_connections",
+     .type = SETTING_U64,
+     .offset = offsetof(struct upstream_settings, max_connections),
+     .def = "10000",
+     .min = 1,
+     .max = 1000000,
+     .text = "Connections to all nodes together"},
+    {.key = "connection_pool.max_pool_size",
+     .type = SETTING_U64,
+     .offset = offsetof(struct upstream_settings, max_pool_size),
+     .def = "none",
+     .min = 1,
+     .max = 1000000,
+     .choices = pool_sizes,
+     .text = "Connections to one node, so requests at once; auto: request rate x response time, "
+             "10 to 50; none: as many as max_connections"},
+    {.key = "connection_pool.min_idle",
+     .type = SETTING_U64,
+     .offset = offsetof(struct upstream_settings, min_idle),
+     .def = "0",
+     .max = 1000,
+     .text = "Idle connections kept open to each node"},
+    {.key = "connection_pool.acquire_timeout",
+     .type = SETTING_DURATION,
+     .offset = offsetof(struct upstream_settings, acquire_timeout_ns),
+     .def = "5s",
+     .min = 1e6,
+     .max = 3600e9,
+     .text = "How long a request waits for a connection where all are in use, first come first "
+             "served; then another node is tried, or the answer is 503 pool_timeout"},
+    {.key = "connection_pool.max_lifetime",
+     .type = SETTING_DURATION,
+     .offset = offsetof(struct upstream_settings, max_lifetime_ns),
+     .def = "1h",
+     .min = 1e6,
+     .max = 30 * 86400e9,
+     .choices = setting_none,
+     .text = "A connection that is so old, less up to a tenth by chance, is not used again"},
     {.key = "connection_pool.max_idle",
      .type = SETTING_U64,
      .offset = offsetof(struct upstream_settings, max_idle),

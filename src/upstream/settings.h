@@ -6,5 +6,5 @@
 #include "config/settings.h"
 #include "upstream/upstream.h"
 
-#define N_UPSTREAM_ROWS 4
+#define N_UPSTREAM_ROWS 9
 extern const struct setting upstream_rows[N_UPSTREAM_ROWS];

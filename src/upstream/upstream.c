@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "upstream/upstream.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "upstream/conn.h"
 #include "upstream/kind.h"
+
+#define LIFETIME_JITTER 0.1
+#define WARM_RETRY_NS   (5 * NSEC_PER_SEC)
 
 static void on_sweep(struct net_timer *timer)
 {
@@ -17,15 +21,161 @@ static void on_sweep(struct net_timer *timer)
         return;
     }
     while ((m = pool_expired(&u->pool, now)) != NULL)
-        conn_close(container_of(m, struct upstream_conn, member));
+        conn_close(container_of(m, struct upstream_conn, member),
+                   m->dies_at <= now ? POOL_CLOSED_AGE : POOL_CLOSED_IDLE);
     net_timer_arm(u->loop, timer, pool_next_expiry(&u->pool));
 }
+
+nsec_t upstream_death(struct upstream *u, nsec_t now)
+{
+    nsec_t life = u->settings->max_lifetime_ns;
+
+    if (life == 0 || life == NSEC_NEVER)
+        return NSEC_NEVER;
+    return now + (nsec_t)((double)life * (1.0 - LIFETIME_JITTER * rng_unit(&u->rng)));
+}
+
+void upstream_count(struct upstream *u, int idle_delta, int busy_delta)
+{
+    struct quota_member *m = &u->quota;
+
+    (void)atomic_fetch_add_explicit(&m->n_idle, (uint64_t)(int64_t)idle_delta,
+                                    memory_order_seq_cst);
+    if (busy_delta == 0)
+        return;
+    (void)atomic_fetch_add_explicit(&m->n_busy, (uint64_t)(int64_t)busy_delta,
+                                    memory_order_relaxed);
+    (void)atomic_fetch_sub_explicit(&m->busy_ns, busy_delta * time_now(), memory_order_relaxed);
+    if (busy_delta < 0)
+        quota_count(&m->n_done);
+}
+
+/*
+ * Waiting for a permit
+ */
+
+void upstream_wait(struct upstream *u, struct attempt *a)
+{
+    a->patience_ends = time_now() + u->settings->acquire_timeout_ns;
+    if (list_is_empty(&u->waiting))
+        net_timer_arm(u->loop, &u->patience, a->patience_ends);
+    list_put_back(&u->waiting, &a->waiting);
+    quota_queue(&u->quota, &a->place);
+}
+
+void upstream_unwait(struct upstream *u, struct attempt *a)
+{
+    list_remove(&a->waiting);
+    quota_unqueue(&u->quota, &a->place);
+    if (u->is_retired && list_is_empty(&u->waiting))
+        net_defer(u->loop, &u->empty);
+}
+
+struct attempt *upstream_next(struct upstream *u)
+{
+    struct list *first = list_first(&u->waiting);
+    struct attempt *a;
+
+    if (first == NULL)
+        return NULL;
+    a = container_of(first, struct attempt, waiting);
+    upstream_unwait(u, a);
+    return a;
+}
+
+static void on_patience(struct net_timer *timer)
+{
+    struct upstream *u = container_of(timer, struct upstream, patience);
+    nsec_t now = time_now();
+    struct list *first;
+
+    while ((first = list_first(&u->waiting)) != NULL) {
+        struct attempt *a = container_of(first, struct attempt, waiting);
+
+        if (a->patience_ends > now) {
+            net_timer_arm(u->loop, timer, a->patience_ends);
+            return;
+        }
+        upstream_unwait(u, a);
+        quota_count(&u->quota.n_timeouts);
+        a->is_running = false;
+        a->ops->on_fail(a, CALL_POOL_TIMEOUT, -ETIMEDOUT);
+    }
+}
+
+static void on_mail(struct net_mail *mail)
+{
+    struct upstream *u = container_of(mail, struct upstream, quota.mail);
+    uint32_t n_granted;
+    uint32_t n_wanted;
+
+    quota_receive(&u->quota, &n_granted, &n_wanted);
+    for (; n_granted > 0; n_granted--) {
+        struct attempt *a = u->is_closing ? NULL : upstream_next(u);
+
+        if (a == NULL)
+            quota_give(&u->quota); /* who waited for it has left */
+        else
+            conn_open_permitted(u, a);
+    }
+    for (; n_wanted > 0 && u->pool.n_idle > 0 && !u->is_closing; n_wanted--)
+        conn_close(container_of(u->pool.idle.prev, struct upstream_conn, member.link),
+                   POOL_CLOSED_SURPLUS);
+    if (u->is_retired)
+        net_defer(u->loop, &u->empty);
+}
+
+void upstream_join(struct upstream *u, struct quota *quota, uint16_t index)
+{
+    u->quota.mail.deliver = on_mail;
+    quota_join(quota, &u->quota, index, u->loop);
+}
+
+/*
+ * Warmth
+ */
+
+static void on_warm(struct net_timer *timer)
+{
+    struct upstream *u = container_of(timer, struct upstream, warmer);
+
+    if (u->is_warming || u->is_retired || u->is_closing || u->pool.n_idle >= u->min_idle)
+        return;
+    if (conn_warm(u) < 0)
+        net_timer_arm(u->loop, timer, time_now() + WARM_RETRY_NS);
+}
+
+void upstream_warmed(struct upstream *u, bool is_open)
+{
+    u->is_warming = false;
+    if (u->min_idle > 0)
+        net_timer_arm(u->loop, &u->warmer, time_now() + (is_open ? 0 : WARM_RETRY_NS));
+}
+
+void upstream_cooled(struct upstream *u)
+{
+    if (u->min_idle > u->pool.n_idle && !u->is_warming && u->warmer.due == NSEC_NEVER &&
+        !u->is_closing)
+        net_timer_arm(u->loop, &u->warmer, time_now());
+}
+
+void upstream_keep_warm(struct upstream *u, uint32_t n)
+{
+    u->min_idle = u->kind == &upstream_http ? n : 0;
+    u->pool.min_idle = u->min_idle;
+    upstream_cooled(u);
+}
+
+/*
+ * Life
+ */
 
 static void on_empty(struct net_task *task)
 {
     struct upstream *u = container_of(task, struct upstream, empty);
 
-    if (u->n_conns > 0 || u->is_closing)
+    if (u->n_conns > 0 || !list_is_empty(&u->waiting) || u->is_closing ||
+        quota_leave(&u->quota) < 0)
         return;
     upstream_close(u);
     u->on_empty(u);
@@ -40,10 +190,16 @@ int upstream_init(struct upstream *u, struct net_loop *loop,
     u->kind = str_eq(str_of(url->scheme), STR("mcp")) ? &upstream_mcp : &upstream_http;
     u->empty.run = on_empty;
     list_init(&u->busy);
+    list_init(&u->waiting);
+    u->rng.state = (uint64_t)time_now() ^ (uintptr_t)u;
     pool_init(&u->pool, (uint32_t)settings->max_idle, settings->idle_timeout_ns);
     (void)addr_print(&url->addr, u->host_field);
     u->host_field_len = strlen(u->host_field);
     r = net_timer_init(loop, &u->sweep, on_sweep);
+    if (r == 0)
+        r = net_timer_init(loop, &u->patience, on_patience);
+    if (r == 0)
+        r = net_timer_init(loop, &u->warmer, on_warm);
     return r == 0 ? u->kind->init(u) : r;
 }
 
@@ -77,5 +233,7 @@ void upstream_close(struct upstream *u)
         return;
     u->is_closing = true;
     net_timer_fini(u->loop, &u->sweep);
+    net_timer_fini(u->loop, &u->patience);
+    net_timer_fini(u->loop, &u->warmer);
     u->kind->close(u);
 }

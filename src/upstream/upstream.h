@@ -11,22 +11,28 @@
 
 #include "base/addr.h"
 #include "base/buf.h"
+#include "base/rng.h"
 #include "call/pool.h"
 #include "net/loop.h"
+#include "upstream/quota.h"
 
 struct upstream;
 
 typedef void upstream_empty_fn(struct upstream *u);
-
-/* Connections became idle or busy, came or went. NULL: nobody counts. */
-typedef void upstream_pool_fn(struct upstream *u, int idle_delta, int busy_delta);
 
 struct upstream_settings {
     nsec_t connect_timeout_ns;
     nsec_t idle_timeout_ns;
     nsec_t keepalive_interval_ns; /* TCP keep-alive, also on idle connections */
     uint64_t max_idle;            /* per loop and node */
-    struct str key;               /* shown to a node that is a Chasqui; empty: none */
+    nsec_t max_lifetime_ns;       /* less up to a tenth; 0 or NSEC_NEVER: none */
+
+    /* Of all loops together; for upstreams with a quota. */
+    uint64_t max_connections;  /* to all nodes */
+    uint64_t max_pool_size;    /* to one node; QUOTA_AUTO, QUOTA_UNLIMITED */
+    uint64_t min_idle;         /* kept open to one node */
+    nsec_t acquire_timeout_ns; /* how long an attempt waits for a connection */
+    struct str key;            /* shown to a node that is a Chasqui; empty: none */
 };
 
 struct upstream_kind;
@@ -42,8 +48,14 @@ struct upstream {
     char host_field[280]; /* value of Host */
     size_t host_field_len;
     struct pool pool;
-    upstream_pool_fn *on_pool;
+    struct quota_member quota;
+    struct list waiting;       /* attempts, for a permit */
+    struct net_timer patience; /* of the one that waits longest */
+    uint32_t min_idle;         /* this loop's share */
+    struct net_timer warmer;   /* opens what lacks of it, one after the other */
+    bool is_warming;
     struct net_timer sweep; /* closes what has been idle too long */
+    struct rng rng;         /* of life times */
     struct buf head;        /* of the request that is being sent */
     struct list busy;       /* connections that carry an attempt or are being opened */
     unsigned n_conns;       /* all, the closing ones included */
@@ -57,6 +69,17 @@ struct upstream {
 MUST_USE int upstream_init(struct upstream *u, struct net_loop *loop,
                            const struct upstream_settings *settings, struct str name,
                            const struct url *url);
+
+/**
+ * upstream_join() - connections are counted, and limited, with those of other loops
+ * @index:  of the node
+ *
+ * Once, before the first attempt. upstream_retire() and upstream_close() end it.
+ */
+void upstream_join(struct upstream *u, struct quota *quota, uint16_t index);
+
+/* This loop keeps @n idle connections open, from now on. HTTP only. */
+void upstream_keep_warm(struct upstream *u, uint32_t n);
 
 /* @settings are new, or have moved: those of before are not looked at any more. */
 void upstream_configure(struct upstream *u, const struct upstream_settings *settings);

@@ -165,10 +165,6 @@ static const char *const expected[] = {
     "# HELP chasqui_client_connections Client connections open\n",
     "# TYPE chasqui_client_connections gauge\n",
     "chasqui_client_connections 3\n",
-    "# HELP chasqui_pool_connections Connections to nodes\n",
-    "# TYPE chasqui_pool_connections gauge\n",
-    "chasqui_pool_connections{state=\"idle\"} 5\n",
-    "chasqui_pool_connections{state=\"busy\"} 0\n",
 };
 
 static void the_workers_are_summed_into_one_exposition(void **state)
@@ -193,7 +189,6 @@ static void the_workers_are_summed_into_one_exposition(void **state)
     metrics_attempt(all[1], STR("n1"), "reset");
     metrics_gauge_add(all[0], METRICS_CLIENTS, 5);
     metrics_gauge_add(all[1], METRICS_CLIENTS, -2);
-    metrics_gauge_add(all[1], METRICS_POOL_IDLE, 5);
     text = print(all, 2, &out);
     for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
         assert_int_equal(strncmp(text, expected[i], strlen(expected[i])), 0);
