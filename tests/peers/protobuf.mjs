@@ -2,12 +2,14 @@
 /*
  * Protobuf by a .proto file's text: as much of it as proto/chasqui.proto uses
  *
- * new Schema(text).encode('ChatRequest', {...}), .decode('ChatRecord', bytes). Objects have the names of the fields; int64 are
- * numbers. decode() leaves out what was not sent, takes the last of a field that comes twice, and throws where the bytes are
- * malformed. skipsEmpty: fields that are empty or 0 are not written; skipsUnknown: unknown fields are no error.
+ * new Schema(text).encode('ChatRequest', {...}), .decode('ChatRecord', bytes). Objects have the names of the
+ * fields; int64 are numbers. decode() leaves out what was not sent, takes the last of a field that comes twice,
+ * and throws where the bytes are malformed. skipsEmpty: fields that are empty or 0 are not written;
+ * skipsUnknown: unknown fields are no error.
  */
 const VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5;
-const WIRE = { int64: VARINT, uint32: VARINT, bool: VARINT, double: FIXED64, float: FIXED32, string: BYTES, bytes: BYTES };
+const WIRE = { int64: VARINT, uint32: VARINT, bool: VARINT, double: FIXED64, float: FIXED32, string: BYTES,
+    bytes: BYTES };
 
 function varint(value) {
     const bytes = [];
@@ -56,8 +58,10 @@ export class Schema {
     encode(name, object, { skipsEmpty = false } = {}) {
         return Buffer.concat(this.messages.get(name).flatMap(({ type, field, number, isRepeated }) => {
             const isEmpty = skipsEmpty && (object[field] === 0 || object[field]?.length === 0);
-            const values = object[field] === undefined || isEmpty ? [] : isRepeated ? object[field] : [object[field]];
-            return values.map((value) => Buffer.concat([varint((number << 3) | (WIRE[type] ?? BYTES)), this.#write(type, value)]));
+            const key = varint((number << 3) | (WIRE[type] ?? BYTES));
+            const isThere = object[field] !== undefined && !isEmpty;
+            const values = isRepeated ? object[field] : [object[field]];
+            return isThere ? values.map((value) => Buffer.concat([key, this.#write(type, value)])) : [];
         }));
     }
     #write(type, value) {
@@ -73,14 +77,16 @@ export class Schema {
         while (!reader.isOver) {
             const key = reader.varint(), wire = Number(key & 7n), number = Number(key >> 3n);
             const known = this.messages.get(name).find((field) => field.number === number);
-            if (number === 0 || ![VARINT, FIXED64, BYTES, FIXED32].includes(wire) || (!known && !skipsUnknown))
+            const isWire = [VARINT, FIXED64, BYTES, FIXED32].includes(wire);
+            if (number === 0 || !isWire || (!known && !skipsUnknown))
                 throw new Error(`${name} has no field ${number} of wire type ${wire}`);
             if (!known) {
                 reader.skip(wire);
                 continue;
             }
-            const { type, field, isRepeated } = known, isPacked = isRepeated && wire === BYTES && (WIRE[type] ?? BYTES) !== BYTES;
-            if (!isPacked && wire !== (WIRE[type] ?? BYTES))
+            const { type, field, isRepeated } = known, own = WIRE[type] ?? BYTES;
+            const isPacked = isRepeated && wire === BYTES && own !== BYTES;
+            if (!isPacked && wire !== own)
                 throw new Error(`${name}: ${field} has wire type ${wire}`);
             const inner = isPacked ? new Reader(reader.take(Number(reader.varint()))) : reader;
             do {

@@ -16,7 +16,8 @@ export const UNKNOWN = 0x20, CRITICAL = 0x80;
 export const CLIENT = 1, SERVER = 2, BOTH = 3, MAGIC = 'MCP1', NO_RETRY_AFTER = 0xffffffff;
 export const MORE = 0x80, EXT = 0x40, BASE = 0x3f, MAX_ID = 0x7fffffff;
 /* Sizes of numbers one behind the other: §3, §7 (behind the magic), §12, §18. */
-export const HEADER = { version: 1, type: 1, id: 4, length: 2 }, HEADER_SIZE = sizeOf(HEADER);
+const HEADER = { version: 1, type: 1, id: 4, length: 2 };
+export const HEADER_SIZE = sizeOf(HEADER);
 const HELLO_FIELDS = { lowest: 1, highest: 1, flags: 2, features: 4, maxFrame: 2, maxCalls: 2, maxMessage: 4,
     connectionLimit: 4, callLimit: 4, idleTimeout: 2, pingInterval: 2 };
 const ERROR_FIELDS = { code: 2, flags: 1, origin: 1, retryAfter: 4, textLength: 2 };

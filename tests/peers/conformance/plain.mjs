@@ -95,4 +95,11 @@ export default [
         assert.ok(answer.body.length > 0);
         await echoes(probe);
     })],
+    ['the end of file ends the calls and the connection [M-119]', plain(async (probe, target) => {
+        const { method, body } = target.records(100_000);
+        await echoes(probe);
+        probe.send(raw.plainRequest(1, method, body));
+        probe.peer.shutdown();
+        await probe.closes();
+    })],
 ];
