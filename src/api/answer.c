@@ -362,6 +362,14 @@ static bool is_ended_by_done(const struct api_route *route)
     return route->id == ROUTE_V1_CHAT || route->id == ROUTE_V1_COMPLETIONS;
 }
 
+int api_text_decode(const struct api_text *text, struct buf *out)
+{
+    const struct json_token token = {
+        .type = JSON_STRING, .raw = text->raw, .has_escape = text->has_escape};
+
+    return text->has_escape ? json_decode(&token, out) : buf_put(out, text->raw);
+}
+
 /* ---- the answer ---------------------------------------------------------------------------- */
 
 void api_answer_init(struct api_answer *a, const struct api_route *route)

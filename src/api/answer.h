@@ -14,7 +14,7 @@
 
 #include "api/route.h"
 #include "api/shape.h"
-#include "base/str.h"
+#include "base/buf.h"
 
 enum api_answer_state {
     API_ANSWER_OPEN,     /* more must come */
@@ -37,6 +37,9 @@ struct api_text {
     struct str raw;
     bool has_escape;
 };
+
+/* Appends it decoded. Return: 0, -ENOBUFS, -ENOMEM. */
+MUST_USE int api_text_decode(const struct api_text *text, struct buf *out);
 
 /* What a record gives its reader to read. */
 struct api_piece {

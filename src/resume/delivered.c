@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include "resume/delivered.h"
+
+#include "resume/ids.h"
+
+void delivered_init(struct delivered *d, size_t max_bytes)
+{
+    *d = (struct delivered){
+        .content = BUF_INIT(max_bytes),
+        .thinking = BUF_INIT(max_bytes),
+        .ids = BUF_INIT(IDS_MAX),
+        .is_unfit = max_bytes == 0,
+    };
+}
+
+void delivered_fini(struct delivered *d)
+{
+    buf_fini(&d->content);
+    buf_fini(&d->thinking);
+    buf_fini(&d->ids);
+}
+
+void delivered_add(struct delivered *d, const struct api_piece *piece, struct str record)
+{
+    bool has_text = piece->content.raw.len + piece->thinking.raw.len > 0;
+    bool is_first = d->n_texts + d->n_others == 0;
+
+    if (d->is_unfit)
+        return;
+    /* A record with a text repeats ids that stood in those before it. */
+    if (is_first || !has_text)
+        ids_collect(&d->ids, record);
+    if (has_text)
+        d->n_texts++;
+    else
+        d->n_others++;
+    if (piece->has_more || api_text_decode(&piece->thinking, &d->thinking) < 0 ||
+        api_text_decode(&piece->content, &d->content) < 0) {
+        delivered_fini(d);
+        d->is_unfit = true;
+    }
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+#include "resume/request.h"
+
+#include "json/edit.h"
+#include "json/reader.h"
+
+/* Fields of a request that decide. In an object or array they stand where their place says. */
+enum place {
+    IN_NOTHING,
+    IN_TOP,
+    IN_OPTIONS,
+    IN_MESSAGES,
+    IN_FORMAT,
+};
+
+enum use {
+    USE_NOTHING,
+    USE_RAW,
+    USE_PROMPT,
+    USE_LIMIT,
+    USE_SEED,
+    USE_TEMPERATURE,
+    USE_REFUSE, /* anything but nothing: null, false, 0, "", [], {} */
+    USE_FORMAT, /* of OpenAI: {"type":"text"} is none */
+};
+
+struct field {
+    enum place in;
+    const char *name;
+    enum use use;
+    enum place into;
+    const char *why_not;
+};
+
+static const struct field fields[] = {
+    {IN_TOP, "raw", USE_RAW, IN_NOTHING, NULL},
+    {IN_TOP, "prompt", USE_PROMPT, IN_NOTHING, NULL},
+    {IN_TOP, "options", USE_NOTHING, IN_OPTIONS, NULL},
+    {IN_TOP, "messages", USE_NOTHING, IN_MESSAGES, NULL},
+    {IN_TOP, "input", USE_NOTHING, IN_MESSAGES, NULL},
+    {IN_TOP, "seed", USE_SEED, IN_NOTHING, NULL},
+    {IN_TOP, "temperature", USE_TEMPERATURE, IN_NOTHING, NULL},
+    {IN_TOP, "response_format", USE_NOTHING, IN_FORMAT, NULL},
+    {IN_TOP, "text", USE_NOTHING, IN_FORMAT, NULL},
+    {IN_TOP, "tools", USE_REFUSE, IN_NOTHING, "it may call tools"},
+    {IN_TOP, "format", USE_REFUSE, IN_NOTHING, "its format is constrained"},
+    {IN_TOP, "images", USE_REFUSE, IN_NOTHING, "it has images"},
+    {IN_TOP, "suffix", USE_REFUSE, IN_NOTHING, "it has a suffix"},
+    {IN_TOP, "context", USE_REFUSE, IN_NOTHING, "it has a context"},
+    {IN_TOP, "logprobs", USE_REFUSE, IN_NOTHING, "it wants log probabilities"},
+    {IN_OPTIONS, "num_predict", USE_LIMIT, IN_NOTHING, NULL},
+    {IN_OPTIONS, "seed", USE_SEED, IN_NOTHING, NULL},
+    {IN_OPTIONS, "temperature", USE_TEMPERATURE, IN_NOTHING, NULL},
+    {IN_MESSAGES, "content", USE_NOTHING, IN_MESSAGES, NULL},
+    {IN_MESSAGES, "images", USE_REFUSE, IN_NOTHING, "it has images"},
+    {IN_MESSAGES, "image_url", USE_REFUSE, IN_NOTHING, "it has images"},
+    {IN_MESSAGES, "source", USE_REFUSE, IN_NOTHING, "it has images"},
+    {IN_MESSAGES, "input_audio", USE_REFUSE, IN_NOTHING, "it has sound"},
+    {IN_FORMAT, "type", USE_FORMAT, IN_NOTHING, "its format is constrained"},
+    {IN_FORMAT, "format", USE_NOTHING, IN_FORMAT, NULL},
+};
+
+#define N_FIELDS    (sizeof(fields) / sizeof(fields[0]))
+#define PLACES_DEEP 10
+
+/* Slices of the body that resume_put() replaces; empty: not there. */
+struct found {
+    struct resume_rule rule;
+    struct json_token prompt;
+    struct json_token limit;
+    bool has_prompt;
+};
+
+static const struct field *field_of(enum place in, const struct json_token *key)
+{
+    for (size_t i = 0; i < N_FIELDS; i++)
+        if (fields[i].in == in && json_key_is(key, str_of(fields[i].name)))
+            return &fields[i];
+    return NULL;
+}
+
+static bool is_zero(const struct json_token *t)
+{
+    for (size_t i = 0; i < t->raw.len && t->raw.s[i] != 'e' && t->raw.s[i] != 'E'; i++)
+        if (t->raw.s[i] >= '1' && t->raw.s[i] <= '9')
+            return false;
+    return true;
+}
+
+static bool is_nothing(const struct json_token *t)
+{
+    return t->type == JSON_NULL || t->type == JSON_FALSE ||
+           (t->type == JSON_STRING && t->raw.len == 0) || (t->type == JSON_NUMBER && is_zero(t));
+}
+
+/* An empty array or object follows as its end; @r stands behind its begin. */
+static bool is_empty(struct json_reader r)
+{
+    struct json_token t;
+
+    return json_next(&r, &t) == 0 && (t.type == JSON_ARRAY_END || t.type == JSON_OBJECT_END);
+}
+
+static bool is_begin(const struct json_token *t)
+{
+    return t->type == JSON_OBJECT_BEGIN || t->type == JSON_ARRAY_BEGIN;
+}
+
+static void take_limit(struct found *f, const struct json_token *t)
+{
+    /* A negative number means: no limit of the client's. */
+    f->rule.has_limit = t->type == JSON_NUMBER && json_to_u64(t, &f->rule.limit) == 0;
+    f->limit = *t;
+}
+
+static void take(struct found *f, const struct field *field, const struct json_token *t,
+                 const struct json_reader *r)
+{
+    switch (field->use) {
+    case USE_NOTHING:
+        break;
+    case USE_RAW:
+        f->rule.is_raw = t->type == JSON_TRUE;
+        break;
+    case USE_PROMPT:
+        if (f->has_prompt)
+            f->rule.why_not = "it has two prompts";
+        f->has_prompt = t->type == JSON_STRING;
+        f->prompt = *t;
+        break;
+    case USE_LIMIT:
+        take_limit(f, t);
+        break;
+    case USE_SEED:
+        f->rule.is_repeatable |= t->type == JSON_NUMBER && t->raw.s[0] != '-';
+        break;
+    case USE_TEMPERATURE:
+        f->rule.is_repeatable |= t->type == JSON_NUMBER && is_zero(t);
+        break;
+    case USE_REFUSE:
+        if (is_begin(t) ? !is_empty(*r) : !is_nothing(t))
+            f->rule.why_not = field->why_not;
+        break;
+    case USE_FORMAT:
+        if (!str_eq(t->raw, STR("text")))
+            f->rule.why_not = field->why_not;
+        break;
+    }
+}
+
+static int enter(struct json_reader *r, enum place places[static PLACES_DEEP], enum place into)
+{
+    if (into == IN_NOTHING || r->depth >= PLACES_DEEP)
+        return json_leave(r);
+    places[r->depth] = into;
+    return 0;
+}
+
+static int take_member(struct json_reader *r, enum place places[static PLACES_DEEP],
+                       struct found *f, const struct json_token *key)
+{
+    const struct field *field = field_of(places[key->depth], key);
+    struct json_token t;
+    int rc;
+
+    if (field == NULL)
+        return json_skip(r, NULL);
+    rc = json_next(r, &t);
+    if (rc < 0)
+        return rc;
+    take(f, field, &t, r);
+    return is_begin(&t) ? enter(r, places, field->into) : 0;
+}
+
+static int find(struct str body, struct found *f)
+{
+    enum place places[PLACES_DEEP] = {IN_TOP, IN_TOP};
+    struct json_reader r;
+    struct json_token t;
+    int rc;
+
+    *f = (struct found){0};
+    json_reader_init(&r, body);
+    for (;;) {
+        rc = json_next(&r, &t);
+        if (rc < 0 || t.type == JSON_END)
+            return rc;
+        if (t.type == JSON_KEY)
+            rc = take_member(&r, places, f, &t);
+        else if (is_begin(&t) && t.depth > 0)
+            rc = enter(&r, places, places[t.depth]);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+void resume_read(const struct api_route *route, struct str body, struct resume_rule *ret_rule)
+{
+    struct found f;
+
+    if (find(body, &f) < 0)
+        f.rule.why_not = "its request is not understood";
+    else if (route->work != API_INFERENCE)
+        f.rule.why_not = "it is no generation";
+    f.rule.is_raw = f.rule.is_raw && route->id == ROUTE_GENERATE && f.has_prompt;
+    *ret_rule = f.rule;
+}
+
+/*
+ * With a limit, the tokens of one piece would have to be known exactly to shrink it; asking again
+ * needs no such knowledge.
+ */
+static bool goes_behind(const struct resume_rule *rule, const struct delivered *have)
+{
+    if (!rule->is_raw || have->thinking.len > 0)
+        return false;
+    return !rule->has_limit || (!rule->is_repeatable && have->n_texts < rule->limit);
+}
+
+enum splice_begin resume_begin(const struct resume_rule *rule, const struct delivered *have)
+{
+    return goes_behind(rule, have) ? SPLICE_BEHIND : SPLICE_AGAIN;
+}
+
+static void put_prompt(struct json_edit *e, const struct json_token *prompt,
+                       const struct delivered *have)
+{
+    const struct str end = {prompt->raw.s + prompt->raw.len, 0};
+
+    json_edit_replace_text(e, end, buf_str(&have->content));
+}
+
+static void put_limit(struct json_edit *e, const struct resume_rule *rule,
+                      const struct json_token *limit, const struct delivered *have)
+{
+    char digits[U64_DIGITS_MAX];
+
+    if (rule->has_limit)
+        json_edit_replace(e, limit->raw,
+                          str_make(digits, str_put_u64(rule->limit - have->n_texts, digits)));
+}
+
+int resume_put(const struct resume_rule *rule, struct str body, const struct delivered *have,
+               struct buf *out)
+{
+    struct found f;
+    struct json_edit e;
+
+    if (!goes_behind(rule, have))
+        return buf_put(out, body);
+    (void)!find(body, &f); /* it was read before */
+    json_edit_init(&e, body, out);
+    if (rule->has_limit && f.limit.raw.s < f.prompt.raw.s)
+        put_limit(&e, rule, &f.limit, have);
+    put_prompt(&e, &f.prompt, have);
+    if (rule->has_limit && f.limit.raw.s > f.prompt.raw.s)
+        put_limit(&e, rule, &f.limit, have);
+    return json_edit_finish(&e);
+}
