@@ -193,7 +193,21 @@ static void take_text(struct facts *f, struct api_text *text, const struct json_
     f->text = hash_text(f->text, t->raw);
 }
 
-static void take(struct facts *f, const struct field *field, const struct json_token *t)
+static bool is_begin(const struct json_token *t)
+{
+    return t->type == JSON_OBJECT_BEGIN || t->type == JSON_ARRAY_BEGIN;
+}
+
+/* @r stands behind the begin of a container. */
+static bool is_empty(struct json_reader r)
+{
+    struct json_token t;
+
+    return json_next(&r, &t) == 0 && (t.type == JSON_ARRAY_END || t.type == JSON_OBJECT_END);
+}
+
+static void take(struct facts *f, const struct field *field, const struct json_token *t,
+                 const struct json_reader *r)
 {
     uint64_t value;
 
@@ -216,7 +230,7 @@ static void take(struct facts *f, const struct field *field, const struct json_t
         take_text(f, &f->piece.thinking, t);
         break;
     case TAKE_MORE:
-        f->piece.has_more |= t->type != JSON_NULL;
+        f->piece.has_more |= is_begin(t) ? !is_empty(*r) : t->type != JSON_NULL;
         break;
     case TAKE_COUNTER:
         if (json_to_u64(t, &value) == 0)
@@ -245,11 +259,6 @@ static int enter(struct json_reader *r, enum place places[static PLACES_DEEP], e
     return 0;
 }
 
-static bool is_begin(const struct json_token *t)
-{
-    return t->type == JSON_OBJECT_BEGIN || t->type == JSON_ARRAY_BEGIN;
-}
-
 /* A string that is no field of ours has no row: its tag is N_FIELDS. */
 static void note_string(struct facts *f, const struct field *field, struct str inside)
 {
@@ -270,7 +279,7 @@ static int take_member(struct json_reader *r, enum place places[static PLACES_DE
     if (t.type == JSON_STRING)
         note_string(f, field, t.raw);
     if (field != NULL)
-        take(f, field, &t);
+        take(f, field, &t, r);
     return is_begin(&t) ? enter(r, places, field != NULL ? field->into : IN_NOTHING) : 0;
 }
 
@@ -312,7 +321,7 @@ static bool take_shape(const struct api_shape *shape, struct facts *f)
     for (unsigned i = 0; i < shape->n_strings; i++) {
         t.raw = strings[i];
         if (shape->strings[i].tag < N_FIELDS)
-            take(f, &fields[shape->strings[i].tag], &t);
+            take(f, &fields[shape->strings[i].tag], &t, NULL);
     }
     return true;
 }

@@ -22,7 +22,14 @@ static const struct call_rule rules[N_CALL_OUTCOMES] = {
                              .is_retried = true},
     [CALL_CALLER_FAULT] = {.name = "caller_fault"},
     [CALL_DEADLINE] = {.name = "deadline", .blame = CALL_BLAME_LATENCY},
-    [CALL_BROKEN_ANSWER] = {.name = "broken_answer", .blame = CALL_BLAME_FAILURE},
+    [CALL_BROKEN_ANSWER] = {.name = "broken_answer",
+                            .blame = CALL_BLAME_FAILURE,
+                            .is_retried = true,
+                            .is_resume = true},
+    [CALL_STALLED] = {.name = "stalled",
+                      .blame = CALL_BLAME_LATENCY,
+                      .is_retried = true,
+                      .is_resume = true},
     [CALL_CANCELLED] = {.name = "cancelled"},
     /* It has waited long enough for one. */
     [CALL_POOL_TIMEOUT] = {.name = "pool_timeout",
@@ -69,6 +76,11 @@ static bool is_in_time(const struct retry_question *question, nsec_t delay)
     return question->now < question->deadline && delay < question->deadline - question->now;
 }
 
+static unsigned n_resumes(const struct retry_state *state)
+{
+    return state->n_by_outcome[CALL_BROKEN_ANSWER] + state->n_by_outcome[CALL_STALLED];
+}
+
 struct retry_answer retry_decide(const struct retry_settings *settings, struct retry_state *state,
                                  const struct retry_question *question, struct rng *rng)
 {
@@ -78,6 +90,8 @@ struct retry_answer retry_decide(const struct retry_settings *settings, struct r
     nsec_t delay;
 
     if (rule->is_elsewhere && !question->has_other)
+        return no;
+    if (rule->is_resume && (!question->can_resume || n_resumes(state) >= settings->max_resumes))
         return no;
     if (!rule->is_retried || !is_in_time(question, 0))
         return no;

@@ -26,6 +26,7 @@ enum call_outcome {
     CALL_CALLER_FAULT,     /* other 4xx, 500 that the caller caused */
     CALL_DEADLINE,         /* our own time ran out */
     CALL_BROKEN_ANSWER,    /* it failed after the first record reached the client */
+    CALL_STALLED,          /* then nothing more came in time */
     CALL_CANCELLED,        /* the client left */
     CALL_POOL_TIMEOUT,     /* no connection to the node became free in time */
     N_CALL_OUTCOMES
@@ -47,12 +48,14 @@ struct call_rule {
     bool is_free;
     unsigned max_retries; /* own limit of this row; 0: the policy's */
     bool is_elsewhere;    /* only on another node; without one the failure stands */
+    bool is_resume;       /* only where the rest of the answer can be had from another attempt */
 };
 
 const struct call_rule *call_rule_get(enum call_outcome outcome);
 
 struct retry_settings {
     unsigned max_retries; /* 5 */
+    unsigned max_resumes; /* 3; of them, those that continue an answer */
     nsec_t base_delay_ns; /* 100 ms */
     nsec_t max_delay_ns;  /* 2 s */
     double jitter;        /* 0.5: the delay is multiplied with U(1 - jitter, 1 + jitter) */
@@ -75,6 +78,7 @@ struct retry_question {
     nsec_t retry_after_ns; /* of the node's answer; < 0: not given */
     bool has_other;        /* there is another candidate node */
     bool is_other_idle;    /* and one has nothing in flight */
+    bool can_resume;       /* the answer can be continued */
 };
 
 enum retry_verdict {

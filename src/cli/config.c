@@ -170,5 +170,6 @@ int cli_config_load(struct cli_config *c, int argc, char **argv, struct str text
     c->base.gateway.is_mcp_default =
         settings_origin(&c->settings, "listen.mcp") == SETTING_FROM_DEFAULT;
     c->base.gateway.retry.max_retries = (unsigned)c->base.gateway.retry_max;
+    c->base.gateway.retry.max_resumes = (unsigned)c->base.gateway.resume_max;
     return r < 0 ? r : result;
 }

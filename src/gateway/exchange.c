@@ -9,6 +9,7 @@
 #include "gateway/manage.h"
 #include "gateway/merge.h"
 #include "gateway/relay.h"
+#include "gateway/resume.h"
 #include "observe/access.h"
 #include "observe/log.h"
 
@@ -53,6 +54,7 @@ void exchange_on_bury(struct net_task *task)
     (void)atomic_fetch_sub_explicit(&w->gateway->bodies_bytes, ex->body.len, memory_order_relaxed);
     list_remove(&ex->link);
     w->n_exchanges--;
+    resume_fini(ex);
     buf_fini(&ex->body);
     buf_fini(&ex->held);
     buf_fini(&ex->answer_fields);
@@ -174,10 +176,15 @@ void exchange_fail(struct exchange *ex, const struct api_error *error)
 {
     struct buf body = BUF_INIT(8192);
     char fields[160];
-    int n = snprintf(fields, sizeof(fields), STR_FMT "%s%s", STR_ARG(api_json_field(ex->family)),
-                     error->status == 503 ? "Retry-After: 1\r\n" : "",
-                     error->status == 401 ? "WWW-Authenticate: Bearer\r\n" : "");
+    int n;
 
+    if (ex->has_begun) {
+        relay_break(ex, error->reason);
+        return;
+    }
+    n = snprintf(fields, sizeof(fields), STR_FMT "%s%s", STR_ARG(api_json_field(ex->family)),
+                 error->status == 503 ? "Retry-After: 1\r\n" : "",
+                 error->status == 401 ? "WWW-Authenticate: Bearer\r\n" : "");
     ex->tl.reason = error->reason;
     /* Without memory the status says it alone. */
     (void)!api_put_error(&body, ex->family, error);
@@ -325,6 +332,7 @@ static enum reason reason_of(enum call_outcome outcome)
         [CALL_CALLER_FAULT] = REASON_bad_request,
         [CALL_DEADLINE] = REASON_deadline,
         [CALL_BROKEN_ANSWER] = REASON_node_reset,
+        [CALL_STALLED] = REASON_between_tokens_timeout,
         [CALL_CANCELLED] = REASON_client_gone,
         [CALL_POOL_TIMEOUT] = REASON_pool_timeout,
     };
@@ -338,6 +346,10 @@ static void give_up(struct exchange *ex, enum call_outcome outcome)
     enum reason reason = reason_of(outcome);
     char text[320];
 
+    if (ex->has_begun) {
+        relay_break(ex, ex->broken);
+        return;
+    }
     if (ex->state == EXCHANGE_HOLDING) {
         relay_held(ex, reason);
         return;
@@ -354,6 +366,7 @@ void exchange_failed(struct exchange *ex, enum call_outcome outcome)
     struct gateway *g = ex->worker->gateway;
     uint16_t node = ex->grant.node;
     bool had_attempt = ex->grant.is_held;
+    bool is_resume = call_rule_get(outcome)->is_resume && !ex->is_gone;
     enum fleet_other other = desk_look_for_other(&g->desk, &ex->ask, node, time_now());
     const struct retry_question question = {
         .outcome = outcome,
@@ -362,6 +375,7 @@ void exchange_failed(struct exchange *ex, enum call_outcome outcome)
         .retry_after_ns = ex->retry_after_ns,
         .has_other = other != FLEET_ALONE,
         .is_other_idle = other == FLEET_OTHER_IDLE,
+        .can_resume = is_resume && resume_prepare(ex),
     };
     struct retry_answer answer;
 
@@ -385,8 +399,18 @@ void exchange_failed(struct exchange *ex, enum call_outcome outcome)
     if (had_attempt && ex->ask.n_tried < FLEET_MAX_TRIED)
         ex->ask.tried[ex->ask.n_tried++] = node;
     buf_reset(&ex->held);
+    ex->tl.n_resumes += is_resume;
     ex->state = EXCHANGE_WAITING;
     net_timer_arm(&ex->worker->loop, &ex->timer, question.now + answer.delay_ns);
+}
+
+void exchange_broke(struct exchange *ex, enum call_outcome outcome, enum reason reason,
+                    const char *why)
+{
+    if (ex->broken == REASON_none)
+        ex->broken = reason;
+    (void)snprintf(ex->why, sizeof(ex->why), "%s", why);
+    exchange_failed(ex, outcome);
 }
 
 /*
@@ -405,8 +429,6 @@ static void end_early(struct exchange *ex, enum reason reason)
 {
     if (ex->is_gone)
         exchange_finish(ex, REASON_client_gone);
-    else if (ex->state == EXCHANGE_RELAYING)
-        relay_break(ex, reason);
     else if (manage_has_begun(ex->manage))
         manage_break(ex, reason);
     else
@@ -430,7 +452,14 @@ void exchange_out_of_time(struct exchange *ex)
 
 static void time_out(struct exchange *ex)
 {
-    end_late(ex, time_now() >= ex->deadline ? REASON_deadline : reason_of_time(ex));
+    enum reason reason = time_now() >= ex->deadline ? REASON_deadline : reason_of_time(ex);
+
+    if (reason != REASON_between_tokens_timeout) {
+        end_late(ex, reason);
+        return;
+    }
+    attempt_cancel(&ex->attempt);
+    exchange_broke(ex, CALL_STALLED, reason, reason_text(reason));
 }
 
 void exchange_on_timer(struct net_timer *timer)
@@ -469,16 +498,15 @@ void exchange_on_timer(struct net_timer *timer)
  */
 
 /* The door left room behind the fields. */
-static void put_length(struct exchange *ex)
+void exchange_set_body(struct exchange *ex, struct str body)
 {
-    struct str *fields = &ex->request.fields;
-    char *at = (char *)(uintptr_t)fields->s + fields->len;
+    char *fields = (char *)(uintptr_t)ex->request.fields.s;
+    char *end = mempcpy(fields + ex->fields_len, "Content-Length: ", 16);
 
-    char *end = mempcpy(at, "Content-Length: ", 16);
-
-    end += str_put_u64(ex->body.len, end);
+    end += str_put_u64(body.len, end);
     end = mempcpy(end, "\r\n", 2);
-    fields->len += (size_t)(end - at);
+    ex->request.fields.len = (size_t)(end - fields);
+    ex->request.body = body;
 }
 
 /* The model in the path is the one that is asked for. */
@@ -575,10 +603,11 @@ void exchange_start(struct exchange *ex)
         begin_merge(ex);
         return;
     }
-    put_length(ex);
-    ex->request.body = buf_str(&ex->body);
+    ex->fields_len = ex->request.fields.len;
+    exchange_set_body(ex, buf_str(&ex->body));
     ex->request.deadline = ex->deadline;
     understand(ex);
+    resume_init(ex);
     if (ex->route->work == API_MANAGED)
         manage_start(ex);
     else
@@ -607,7 +636,7 @@ void exchange_leave(struct exchange *ex, struct sink *rest)
         return;
     ex->is_gone = true;
     ex->sink = rest;
-    ex->tl.status = ex->state == EXCHANGE_RELAYING ? ex->tl.status : 0;
+    ex->tl.status = ex->has_begun ? ex->tl.status : 0;
     if (may_be_loading(ex))
         net_timer_arm(&ex->worker->loop, &ex->timer, time_now() + LOADED_FIRST_NS);
     else

@@ -5,7 +5,7 @@
  * Exchange: one request on its way
  *
  *   RECEIVING ──► ASKING ──► RELAYING ──► ENDED
- *                 ▲  │ ╲
+ *                 ▲  │ ╲        │ (broken, and another node can go on: ASKING again)
  *        next     │  │  ► HOLDING (an answer that reports a failure is kept, the policy decides)
  *        attempt  │  ▼
  *                 WAITING (delay) / LOOKING (nodes are asked again)
@@ -24,6 +24,7 @@
 #include "gateway/desk.h"
 #include "gateway/sink.h"
 #include "gateway/worker.h"
+#include "resume/delivered.h"
 #include "upstream/attempt.h"
 
 enum exchange_state {
@@ -40,6 +41,7 @@ enum exchange_state {
 
 struct merge;
 struct manage;
+struct resume;
 
 struct exchange {
     struct worker *worker;
@@ -51,17 +53,22 @@ struct exchange {
     struct arena arena;
     struct timeline tl;
     enum exchange_state state;
-    bool is_gone;      /* the client left; the sink discards */
-    bool is_looking;   /* `look` is on its way */
-    unsigned n_abroad; /* what is under way to other loops and back: it is not freed before */
-    bool has_looked;   /* since the last attempt */
-    bool is_paused;    /* the source waits for the sink */
+    bool is_gone;       /* the client left; the sink discards */
+    bool is_looking;    /* `look` is on its way */
+    unsigned n_abroad;  /* what is under way to other loops and back: it is not freed before */
+    bool has_looked;    /* since the last attempt */
+    bool is_paused;     /* the source waits for the sink */
+    bool has_begun;     /* the sink has the head: from here on the answer is the client's */
+    bool is_in_records; /* and it is a stream of records, */
+    bool is_sse;        /* as events */
 
     /* The request, as the door understood it. */
     enum api_family family;        /* shape of errors */
     const struct api_route *route; /* NULL: no such path */
-    /* as it goes to nodes; `fields` gets its Content-Length at start */
+    /* as it goes to nodes; `fields` gets the Content-Length of its body */
     struct attempt_request request;
+    size_t fields_len;  /* without that */
+    bool is_resume_off; /* the client wants no resume */
     struct buf body;
     struct api_request asked;
     struct fleet_ask ask;
@@ -80,7 +87,10 @@ struct exchange {
     struct answer_head head;
     struct buf answer_fields; /* what head.fields points at */
     struct api_answer judge;
-    struct buf held; /* HOLDING: the body of a failure, for the decision and the client */
+    struct delivered have; /* of a streamed answer */
+    struct resume *resume; /* it broke, and goes on; NULL until then */
+    enum reason broken;    /* how it broke first; none: it did not */
+    struct buf held;       /* HOLDING: the body of a failure, for the decision and the client */
     nsec_t retry_after_ns;
     char why[160]; /* of the last failure, for logs and clients */
 };
@@ -103,7 +113,10 @@ void exchange_start(struct exchange *ex);
 /* Answers with what the gateway knows itself, and ends. */
 void exchange_answer(struct exchange *ex, int status, struct str fields, struct str body);
 
-/* Answers with an error in the shape of the route, and ends. @text: NULL: the reason's own. */
+/*
+ * Answers with an error in the shape of the route, and ends; in the middle of an answer that is an
+ * error record and a broken transfer. @text: NULL: the reason's own.
+ */
 void exchange_refuse(struct exchange *ex, enum reason reason, const char *text);
 
 /* The same, with a status of its own. */
@@ -119,6 +132,9 @@ void exchange_leave(struct exchange *ex, struct sink *rest);
 
 /* The process ends: everything stops, and the client is told. */
 void exchange_abort(struct exchange *ex);
+
+/* For resume.c: the next attempt sends @body, which must stay. */
+void exchange_set_body(struct exchange *ex, struct str body);
 
 /* For merge.c: the listing is answered, or cannot be. */
 void exchange_merged(struct exchange *ex, struct str body);

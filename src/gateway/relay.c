@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "gateway/gateway.h"
+#include "gateway/resume.h"
 
 /*
  * Head
@@ -87,7 +88,8 @@ static void on_head(struct attempt *a, const struct h1_head *head)
     }
     api_answer_init(&ex->judge, ex->route);
     ex->retry_after_ns = retry_after(head);
-    if (is_failure)
+    /* What goes on with an answer is a stream; anything else is a failure, whatever it says. */
+    if (is_failure || (ex->has_begun && (head->status != 200 || !a->is_stream)))
         ex->state = EXCHANGE_HOLDING;
 }
 
@@ -99,6 +101,11 @@ static void on_head(struct attempt *a, const struct h1_head *head)
 static void commit(struct exchange *ex)
 {
     ex->state = EXCHANGE_RELAYING;
+    if (ex->has_begun)
+        return;
+    ex->has_begun = true;
+    ex->is_in_records = ex->attempt.is_stream;
+    ex->is_sse = ex->attempt.is_sse;
     ex->tl.first_record = time_now();
     ex->tl.status = ex->head.status;
     ex->sink->ops->head(ex->sink, &ex->head);
@@ -138,6 +145,32 @@ static bool begin_relaying(struct exchange *ex)
     return ex->state == EXCHANGE_RELAYING; /* the sink may have found its client gone */
 }
 
+/*
+ * Of an answer that goes on: what is new in *record, and the piece of it in the judge's hand.
+ * Return: whether there is anything.
+ */
+static bool take_fresh(struct exchange *ex, struct str *record)
+{
+    struct api_answer again;
+    int r = resume_splice(ex, record);
+
+    if (r < 0) {
+        (void)snprintf(ex->why, sizeof(ex->why), "%s", err_text(r));
+        attempt_cancel(&ex->attempt);
+        exchange_leave_desk(ex, CALL_CANCELLED);
+        relay_break(ex, REASON_node_incomplete);
+        return false;
+    }
+    if (record->len == 0)
+        return false;
+    api_answer_init(&again, ex->route);
+    api_answer_record(&again, ex->attempt.is_sse, *record);
+    ex->judge.piece = again.piece;
+    if (again.state == API_ANSWER_COMPLETE && ex->route->family == API_OLLAMA)
+        ex->judge.usage = again.usage;
+    return true;
+}
+
 static void on_record(struct attempt *a, struct str record)
 {
     struct exchange *ex = container_of(a, struct exchange, attempt);
@@ -145,6 +178,9 @@ static void on_record(struct attempt *a, struct str record)
     if (!begin_relaying(ex))
         return;
     api_answer_record(&ex->judge, a->is_sse, record);
+    if (ex->resume != NULL && !take_fresh(ex, &record))
+        return;
+    delivered_add(&ex->have, &ex->judge.piece, record);
     ex->tl.n_records++;
     ex->tl.bytes_out += record.len;
     ex->sink->ops->record(ex->sink, record);
@@ -167,7 +203,7 @@ static void on_bytes(struct attempt *a, struct str bytes)
         relay_bytes(ex, bytes);
         return;
     }
-    if (buf_put(&ex->held, bytes) == 0)
+    if (buf_put(&ex->held, bytes) == 0 || ex->has_begun)
         return;
     /* Too long to wait for its end before deciding: it is the client's. */
     relay_bytes(ex, buf_str(&ex->held));
@@ -200,6 +236,8 @@ static void on_flush(struct attempt *a)
 
 static void complete(struct exchange *ex, enum call_outcome outcome, enum reason reason)
 {
+    if (ex->tl.n_resumes > 0 && reason == REASON_none)
+        metrics_count(ex->worker->metrics, METRICS_RESUMED);
     exchange_leave_desk(ex, outcome);
     ex->tl.reason = reason;
     ex->sink->ops->end(ex->sink, SINK_COMPLETE);
@@ -217,8 +255,8 @@ void relay_break(struct exchange *ex, enum reason reason)
                    reason_text(reason), STR_ARG(ex->tl.node), ex->why);
     error.text = str_of(text);
     ex->tl.reason = reason;
-    if (ex->attempt.is_stream &&
-        api_put_error_record(&record, ex->route, ex->attempt.is_sse, &error) == 0)
+    metrics_count(ex->worker->metrics, METRICS_BROKEN);
+    if (ex->is_in_records && api_put_error_record(&record, ex->route, ex->is_sse, &error) == 0)
         ex->sink->ops->record(ex->sink, buf_str(&record));
     ex->sink->ops->end(ex->sink, SINK_BROKEN);
     buf_fini(&record);
@@ -256,9 +294,8 @@ static void end_stream(struct exchange *ex)
         complete(ex, CALL_OK, REASON_node_incomplete);
         break;
     case API_VERDICT_INCOMPLETE:
-        (void)snprintf(ex->why, sizeof(ex->why), "it ended without saying that it is complete");
-        exchange_leave_desk(ex, CALL_BROKEN_ANSWER);
-        relay_break(ex, REASON_node_incomplete);
+        exchange_broke(ex, CALL_BROKEN_ANSWER, REASON_node_incomplete,
+                       "it ended without saying that it is complete");
         break;
     }
 }
@@ -269,8 +306,9 @@ static void on_end(struct attempt *a)
     enum call_outcome outcome = outcome_of(ex->head.status, buf_str(&ex->held));
 
     if (ex->state == EXCHANGE_HOLDING) {
-        (void)snprintf(ex->why, sizeof(ex->why), "answered %d", ex->head.status);
-        exchange_failed(ex, outcome);
+        (void)snprintf(ex->why, sizeof(ex->why), "answered %d%s", ex->head.status,
+                       outcome == CALL_OK ? " without a stream" : "");
+        exchange_failed(ex, outcome == CALL_OK ? CALL_RESET : outcome);
         return;
     }
     if (a->is_stream && ex->judge.n_records == 0) {
@@ -303,8 +341,7 @@ static void on_fail(struct attempt *a, enum call_outcome outcome, int err)
         return;
     }
     if (ex->state == EXCHANGE_RELAYING) {
-        exchange_leave_desk(ex, CALL_BROKEN_ANSWER);
-        relay_break(ex, REASON_node_reset);
+        exchange_broke(ex, CALL_BROKEN_ANSWER, REASON_node_reset, err_text(err));
         return;
     }
     ex->state = EXCHANGE_ASKING; /* half of a failure is no answer to pass on */

@@ -26,6 +26,8 @@ void relay_arm(struct exchange *ex);
 
 /* exchange.c */
 void exchange_failed(struct exchange *ex, enum call_outcome outcome);
+void exchange_broke(struct exchange *ex, enum call_outcome outcome, enum reason reason,
+                    const char *why);
 void exchange_out_of_time(struct exchange *ex);
 void exchange_finish(struct exchange *ex, enum reason reason);
 void exchange_leave_desk(struct exchange *ex, enum call_outcome outcome);

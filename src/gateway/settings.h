@@ -8,6 +8,11 @@
 #include "gateway/http_conn.h"
 #include "gateway/model_settings.h"
 
+enum resume_mode {
+    RESUME_OFF,
+    RESUME_EXACT,
+};
+
 struct gateway_settings {
     struct strings listen;     /* HTTP */
     struct strings listen_mcp; /* MCP */
@@ -28,8 +33,11 @@ struct gateway_settings {
     uint64_t retry_max;
     struct retry_settings retry; /* max_retries is retry_max */
     double retry_budget;
+    enum resume_mode resume_mode;
+    uint64_t resume_max;            /* retry.max_resumes */
+    uint64_t resume_max_text_bytes; /* of an answer that may be continued */
     struct model_settings models;
 };
 
-#define N_GATEWAY_ROWS 25
+#define N_GATEWAY_ROWS 28
 extern const struct setting gateway_rows[N_GATEWAY_ROWS];

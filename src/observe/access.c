@@ -108,6 +108,7 @@ static void put_json(const struct timeline *t, nsec_t wall, struct buf *out)
     put_json_text(out, STR(",\"model\":"), t->model);
     put_json_text(out, STR(",\"node\":"), t->node);
     put_json_number(out, STR(",\"attempts\":"), t->n_attempts);
+    put_json_number(out, STR(",\"resumes\":"), t->n_resumes);
     put_json_number(out, STR(",\"status\":"), (uint64_t)t->status);
     put_json_text(out, STR(",\"reason\":"), str_of(reason_name(t->reason)));
     put(out, t->is_stream ? STR(",\"stream\":true") : STR(",\"stream\":false"));
@@ -185,6 +186,10 @@ static void put_human(const struct timeline *t, nsec_t wall, bool has_colour, st
     if (t->n_attempts > 1) {
         put(out, STR(" attempts "));
         put_u64(out, t->n_attempts);
+    }
+    if (t->n_resumes > 0) {
+        put(out, STR(" resumes "));
+        put_u64(out, t->n_resumes);
     }
     if (t->reason != REASON_none)
         put_word(out, str_of(reason_name(t->reason)));

@@ -217,6 +217,10 @@ static const struct family counters[] = {
                                "Requests refused by the HTTP parser"},
     [METRICS_NODE_REJECTS] = {"chasqui_node_rejects_total", "counter",
                               "Answers of nodes refused by the HTTP parser"},
+    [METRICS_RESUMED] = {"chasqui_answers_resumed_total", "counter",
+                         "Answers that broke, were continued by another node, and are complete"},
+    [METRICS_BROKEN] = {"chasqui_answers_broken_total", "counter",
+                        "Answers that had begun and ended with an error instead of their end"},
     [METRICS_CONNECTIONS] = {"chasqui_client_connections_total", "counter", "Connections accepted"},
 };
 

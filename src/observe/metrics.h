@@ -35,6 +35,8 @@ void metrics_attempt(struct metrics *m, struct str node, const char *outcome);
 enum metrics_counter {
     METRICS_PARSE_REJECTS, /* chasqui_parse_rejects_total: requests refused by the HTTP parser */
     METRICS_NODE_REJECTS,  /* chasqui_node_rejects_total: answers of nodes refused by it */
+    METRICS_RESUMED,       /* chasqui_answers_resumed_total: broke, went on, and are complete */
+    METRICS_BROKEN,        /* chasqui_answers_broken_total: ended before they were complete */
     METRICS_CONNECTIONS,   /* chasqui_client_connections_total */
     N_METRICS_COUNTERS
 };

@@ -25,6 +25,7 @@ struct timeline {
     struct str trace_id; /* 32 hex of traceparent; empty: none */
     struct str peer;     /* client's address */
     uint32_t n_attempts;
+    uint32_t n_resumes; /* of them, those that went on with a broken answer */
     int status; /* sent to the client; 0: none was */
     enum reason reason;
     bool is_stream;

@@ -150,8 +150,10 @@ function assertBrokenNdjson(answer) {
     return records;
 }
 
+const UNRESUMED = { gateway: { settings: { resume: 'off' } } };
+
 test('a node that dies in the middle: an error record and a broken transfer', async (t) => {
-    const { sims: [sim], gateway } = await start(t);
+    const { sims: [sim], gateway } = await start(t, UNRESUMED);
     await sim.fault('die', { after: 3 });
     const answer = await post(t, gateway, '/api/generate', STREAM);
     assert.equal(assertBrokenNdjson(answer).length, 4, 'the three records that were sent, and the error');
@@ -159,7 +161,7 @@ test('a node that dies in the middle: an error record and a broken transfer', as
 });
 
 test('a node that dies in the middle of a /v1 stream: an error event, no [DONE]', async (t) => {
-    const { sims: [sim], gateway } = await start(t);
+    const { sims: [sim], gateway } = await start(t, UNRESUMED);
     await sim.fault('die', { after: 3 });
     const answer = await post(t, gateway, '/v1/chat/completions', { ...CHAT, stream: true });
     assert.equal(answer.status, 200);
@@ -171,7 +173,7 @@ test('a node that dies in the middle of a /v1 stream: an error event, no [DONE]'
 });
 
 test('a connection cut in the middle of a record: the half of it never reaches the client', async (t) => {
-    const { sims: [sim], gateway } = await start(t);
+    const { sims: [sim], gateway } = await start(t, UNRESUMED);
     await sim.fault('cut', { after: 3 });
     const answer = await post(t, gateway, '/api/chat', { model: SIM_MODEL, messages: CHAT.messages });
     assertBrokenNdjson(answer); /* every line of it parses */
@@ -191,7 +193,7 @@ test('a clean end without done is no end: the client is told', async (t) => {
 });
 
 test('a node that stalls between records: the deadline ends it', async (t) => {
-    const { sims: [sim], gateway } = await start(t, { gateway: { settings: { betweenTokens: '300ms' } } });
+    const { sims: [sim], gateway } = await start(t, { gateway: { settings: { betweenTokens: '300ms', resume: 'off' } } });
     await sim.fault('stall', { after: 3 });
     const answer = await post(t, gateway, '/api/generate', STREAM);
     const records = assertBrokenNdjson(answer);

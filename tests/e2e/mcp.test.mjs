@@ -177,7 +177,7 @@ test('what a node refuses has the origin node', async (t) => {
 });
 
 test('a node that breaks off in the middle is told with PARTIAL [M-64]', async (t) => {
-    const own = await Sim.start(t), at = await Gateway.start(t, { nodes: [own] }), one = await client(t, at);
+    const own = await Sim.start(t), at = await Gateway.start(t, { nodes: [own], settings: { resume: 'off' } }), one = await client(t, at);
     await own.fault('cut', { after: 3 });
     const call = ask(one, 'ollama.generate', ENDLESS_GENERATE);
     await firstChunk(call);

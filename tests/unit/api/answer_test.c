@@ -343,6 +343,7 @@ static void the_texts_of_a_record_are_found_in_every_dialect(void **state)
         {ROUTE_GENERATE, "{\"response\":\"\",\"thinking\":\"b\",\"done\":false}", "", "b", false},
         {ROUTE_GENERATE, "{\"response\":\"a\",\"logprobs\":[{}],\"done\":false}", "a", "", true},
         {ROUTE_GENERATE, "{\"response\":\"a\",\"logprobs\":null,\"done\":false}", "a", "", false},
+        {ROUTE_GENERATE, "{\"response\":\"a\",\"logprobs\":[],\"done\":false}", "a", "", false},
         {ROUTE_CHAT, "{\"message\":{\"content\":\"a\",\"thinking\":\"b\"}}", "a", "b", false},
         {ROUTE_CHAT, "{\"message\":{\"content\":\"\",\"tool_calls\":[{}]}}", "", "", true},
         {ROUTE_V1_CHAT, "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n", "a", "",

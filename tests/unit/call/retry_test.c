@@ -15,6 +15,7 @@
 
 static const struct retry_settings defaults = {
     .max_retries = 5,
+    .max_resumes = 3,
     .base_delay_ns = 100 * MS,
     .max_delay_ns = 2000 * MS,
     .jitter = 0.5,
@@ -23,6 +24,7 @@ static const struct retry_settings defaults = {
 /* The defaults without chance: delays are exact. */
 static const struct retry_settings exact = {
     .max_retries = 5,
+    .max_resumes = 3,
     .base_delay_ns = 100 * MS,
     .max_delay_ns = 2000 * MS,
 };
@@ -65,6 +67,7 @@ static void each_outcome_is_retried_and_blamed_as_the_table_says(void **state)
         {CALL_CALLER_FAULT, "caller_fault", CALL_BLAME_NONE, 0, 0},
         {CALL_DEADLINE, "deadline", CALL_BLAME_LATENCY, 0, 0},
         {CALL_BROKEN_ANSWER, "broken_answer", CALL_BLAME_FAILURE, 0, 0},
+        {CALL_STALLED, "stalled", CALL_BLAME_LATENCY, 0, 0},
         {CALL_CANCELLED, "cancelled", CALL_BLAME_NONE, 0, 0},
         {CALL_POOL_TIMEOUT, "pool_timeout", CALL_BLAME_OVERLOAD, 0, 5},
     };
@@ -307,10 +310,26 @@ static void a_refused_retry_changes_no_count(void **state)
     assert_memory_equal(&s, &zero, sizeof(s));
 }
 
+static void a_broken_answer_is_continued_three_times_where_it_can_be(void **state)
+{
+    struct retry_question question = question_of(CALL_BROKEN_ANSWER);
+    struct retry_state s = {0};
+
+    (void)state;
+    assert_int_equal(ask(&defaults, &s, question).verdict, RETRY_NO);
+    question.can_resume = true;
+    for (int i = 0; i < 3; i++) {
+        question.outcome = i == 1 ? CALL_STALLED : CALL_BROKEN_ANSWER;
+        assert_int_equal(ask(&defaults, &s, question).verdict, RETRY_ELSEWHERE);
+    }
+    assert_int_equal(ask(&defaults, &s, question).verdict, RETRY_NO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_outcome_is_retried_and_blamed_as_the_table_says),
+        cmocka_unit_test(a_broken_answer_is_continued_three_times_where_it_can_be),
         cmocka_unit_test(a_stale_connection_is_free_once_then_a_reset),
         cmocka_unit_test(a_stale_connection_is_free_also_without_retries),
         cmocka_unit_test(retries_of_all_kinds_end_at_five),

@@ -159,6 +159,14 @@ static const char *const expected[] = {
     "# HELP chasqui_node_rejects_total Answers of nodes refused by the HTTP parser\n",
     "# TYPE chasqui_node_rejects_total counter\n",
     "chasqui_node_rejects_total 0\n",
+    "# HELP chasqui_answers_resumed_total Answers that broke, were continued by another node, and "
+    "are complete\n",
+    "# TYPE chasqui_answers_resumed_total counter\n",
+    "chasqui_answers_resumed_total 0\n",
+    "# HELP chasqui_answers_broken_total Answers that had begun and ended with an error instead of "
+    "their end\n",
+    "# TYPE chasqui_answers_broken_total counter\n",
+    "chasqui_answers_broken_total 0\n",
     "# HELP chasqui_client_connections_total Connections accepted\n",
     "# TYPE chasqui_client_connections_total counter\n",
     "chasqui_client_connections_total 0\n",

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A node dies in the middle of an answer: the reader sees a pause, not a cut; what cannot be continued ends honestly
+ */
+import assert from 'node:assert/strict';
+import { Gateway, Sim, SIM_MODEL } from '../lib/chasqui.mjs';
+import { exchange, request } from '../lib/raw.mjs';
+import { test } from '../lib/test.mjs';
+
+const TOKENS = 40;
+const PROMPT = 'Tell a long story about the road, with "quotes", a \\ and an é.';
+const MESSAGES = [{ role: 'user', content: PROMPT }];
+
+/* Every way to ask for text, and how a client puts the text of its answer together. */
+const sse = (text) => text.split('\n\n').filter((event) => event.includes('data: {')).map((event) => JSON.parse(/^data: (.*)$/m.exec(event)[1]));
+const ndjson = (text) => text.split('\n').filter(Boolean).map((line) => JSON.parse(line));
+const APIS = {
+    '/api/generate': { body: { prompt: PROMPT }, records: ndjson, text: (r) => r.response, end: (r) => r.done },
+    '/api/generate raw': { body: { prompt: PROMPT, raw: true }, records: ndjson, text: (r) => r.response, end: (r) => r.done },
+    '/api/chat': { body: { messages: MESSAGES }, records: ndjson, text: (r) => r.message?.content, end: (r) => r.done },
+    '/v1/chat/completions': { body: { messages: MESSAGES, stream: true }, records: sse, text: (r) => r.choices?.[0]?.delta?.content, id: (r) => r.id },
+    '/v1/completions': { body: { prompt: PROMPT, stream: true }, records: sse, text: (r) => r.choices?.[0]?.text, id: (r) => r.id },
+    '/v1/messages': { body: { messages: MESSAGES, max_tokens: 1000, stream: true }, records: sse, text: (r) => r.delta?.text, id: (r) => r.message?.id },
+    '/v1/responses': { body: { input: PROMPT, stream: true }, records: sse, text: (r) => (r.type === 'response.output_text.delta' ? r.delta : ''),
+                       id: (r) => r.response?.id ?? r.item_id, number: (r) => r.sequence_number },
+};
+
+const ask = (t, port, name, { fields = {}, body = {} } = {}) =>
+    exchange(t, port, request('POST', name.split(' ')[0], { fields, body: { model: SIM_MODEL, ...APIS[name].body, ...body } }));
+
+const textOf = (name, answer) => APIS[name].records(answer.text).map((r) => APIS[name].text(r) ?? '').join('');
+
+async function start(t, { n = 2, sim = {}, gateway = {} } = {}) {
+    const sims = [];
+    for (let i = 0; i < n; i++)
+        sims.push(await Sim.start(t, { tokens: TOKENS, ...sim }));
+    return { sims, gateway: await Gateway.start(t, { nodes: sims, ...gateway }) };
+}
+
+const lineOf = (gateway, answer) => gateway.accessLine(answer.get('x-request-id'));
+
+/** The first answer that met a fault, and its access line. */
+async function struck(t, gateway, sims, kind, name, options) {
+    for (const sim of sims)
+        await sim.fault(kind, { after: 7, count: 1 });
+    const answer = await ask(t, gateway.port, name, options);
+    return { answer, line: await lineOf(gateway, answer) };
+}
+
+for (const name of Object.keys(APIS)) {
+    test(`${name}: two nodes die in the middle of an answer, and the client reads the whole text`, async (t) => {
+        const { sims, gateway } = await start(t, { n: 3 });
+        const whole = await ask(t, sims[2].port, name);
+        const { answer, line } = await struck(t, gateway, sims.slice(0, 2), 'die', name);
+        const again = line.resumes > 0 ? { answer, line } : await struckAgain(t, gateway, name);
+        assert.ok(again.line.resumes >= 1);
+        assert.equal(again.answer.status, 200);
+        assert.ok(again.answer.isComplete);
+        assert.equal(textOf(name, again.answer), textOf(name, whole));
+        assert.equal(again.line.reason, 'none');
+        checkIds(name, again.answer);
+        checkEnd(name, again.answer, whole);
+        assert.ok((await gateway.metrics()).get('chasqui_answers_resumed_total') >= 1);
+    });
+}
+
+async function struckAgain(t, gateway, name) {
+    for (let i = 0; i < 6; i++) {
+        const answer = await ask(t, gateway.port, name);
+        const line = await lineOf(gateway, answer);
+        if (line.resumes > 0)
+            return { answer, line };
+    }
+    throw new Error('no request met a fault');
+}
+
+function checkIds(name, answer) {
+    const { records, id, number } = APIS[name];
+    const ids = new Set(records(answer.text).map((r) => id?.(r)).filter(Boolean));
+    assert.ok(ids.size <= (name === '/v1/responses' ? 2 : 1), `ids ${[...ids]}`);
+    if (number)
+        records(answer.text).forEach((r, i) => assert.equal(number(r), i));
+}
+
+/* Counters are those of an unbroken answer. */
+function checkEnd(name, answer, whole) {
+    const last = (a) => APIS[name].records(a.text).at(-1);
+    for (const key of ['done', 'done_reason', 'eval_count'])
+        assert.equal(last(answer)[key], last(whole)[key], key);
+    /* The prompt's last word and the answer's first may be one word when they are read again as one text. */
+    assert.ok(!(Math.abs(last(answer).prompt_eval_count - last(whole).prompt_eval_count) > 1), 'prompt_eval_count');
+}
+
+test('an answer that stalls goes on elsewhere', async (t) => {
+    const { sims, gateway } = await start(t, { gateway: { settings: { betweenTokens: '300ms' } } });
+    const whole = await ask(t, sims[1].port, '/api/chat');
+    const { answer, line } = await struck(t, gateway, sims, 'stall', '/api/chat');
+    assert.ok(line.resumes >= 1);
+    assert.equal(textOf('/api/chat', answer), textOf('/api/chat', whole));
+});
+
+test('a limit of tokens is a limit of the whole answer', async (t) => {
+    const { sims, gateway } = await start(t);
+    for (const options of [{ num_predict: 20 }, { num_predict: 20, temperature: 0 }]) {
+        const whole = await ask(t, sims[1].port, '/api/generate raw', { body: { options } });
+        const { answer } = await struck(t, gateway, sims.slice(0, 1), 'cut', '/api/generate raw', { body: { options } });
+        assert.equal(textOf('/api/generate raw', answer), textOf('/api/generate raw', whole));
+        assert.equal(answer.records.at(-1).eval_count, 20);
+        assert.equal(answer.records.at(-1).done_reason, 'length');
+    }
+});
+
+const REFUSED = {
+    'tools': { body: { tools: [{ type: 'function', function: { name: 'f', parameters: {} } }] } },
+    'a format': { body: { format: 'json' } },
+    'log probabilities': { body: { logprobs: true } },
+    'X-Chasqui-Resume: off': { fields: { 'X-Chasqui-Resume': 'off' } },
+};
+
+for (const [what, options] of Object.entries(REFUSED)) {
+    test(`an answer with ${what} that breaks ends with an error record`, async (t) => {
+        const { sims, gateway } = await start(t);
+        const { answer, line } = await struck(t, gateway, sims, 'cut', '/api/chat', options);
+        assert.equal(line.resumes, 0);
+        assert.equal(line.reason, 'node_reset');
+        assert.ok(!answer.isComplete);
+        assert.match(answer.records.at(-1).error, /not complete/);
+        assert.equal((await gateway.metrics()).get('chasqui_answers_broken_total'), 1);
+    });
+}
+
+test('a node that says something else is not believed', async (t) => {
+    const sims = [await Sim.start(t, { tokens: TOKENS, seed: 1 }), await Sim.start(t, { tokens: TOKENS, seed: 2 })];
+    const gateway = await Gateway.start(t, { nodes: sims });
+    const { answer, line } = await struck(t, gateway, sims, 'cut', '/api/chat');
+    assert.equal(line.reason, 'node_incomplete');
+    assert.match(answer.records.at(-1).error, /something else/);
+    const said = answer.records.slice(0, -1).map((r) => r.message.content).join('');
+    const whole = await Promise.all(sims.map((sim) => ask(t, sim.port, '/api/chat')));
+    assert.ok(whole.some((one) => textOf('/api/chat', one).startsWith(said)), 'what was delivered is the beginning of one answer');
+});
+
+test('three times are enough', async (t) => {
+    const { sims, gateway } = await start(t);
+    for (const sim of sims)
+        await sim.fault('cut', { after: 7, count: 100 });
+    const answer = await ask(t, gateway.port, '/api/chat');
+    const line = await lineOf(gateway, answer);
+    assert.equal(line.resumes, 3);
+    assert.equal(line.reason, 'node_reset');
+    assert.match(answer.records.at(-1).error, /not complete/);
+});
+
+test('with resume.mode off every answer that breaks ends with an error record', async (t) => {
+    const { sims, gateway } = await start(t, { gateway: { settings: { resume: 'off' } } });
+    const { line } = await struck(t, gateway, sims, 'cut', '/api/chat');
+    assert.equal(line.resumes, 0);
+    assert.equal(line.reason, 'node_reset');
+});
