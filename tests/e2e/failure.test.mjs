@@ -323,7 +323,7 @@ test('a client that leaves the node\'s queue leaves no trace in it', async (t) =
     await gateway.untilIdle();
 });
 
-test('a slow client pauses its node and loses nothing', async (t) => {
+test('a slow client pauses its node and loses nothing', { timeout: 40_000 }, async (t) => {
     const n = 300_000; /* more than sockets hold on the way */
     const { sims: [sim], gateway } = await start(t, { sim: { tokenInterval: '0ms', slots: 2 } });
     const raw = await Raw.connect(t, gateway.port);

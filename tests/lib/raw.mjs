@@ -187,7 +187,7 @@ export class Raw {
             answer.isComplete = true;
             return answer;
         }
-        return within(this.body(answer), 'the rest of the answer', 9_000);
+        return within(this.body(answer), 'the rest of the answer', 30_000);
     }
 }
 
