@@ -4,40 +4,12 @@
 #include "base/err.h"
 #include "codec/codec.h"
 #include "json/writer.h"
-#include "upstream/kind.h"
-#include "wire/wire.h"
+#include "upstream/mcp_wire.h"
 
-#define WIRES_MAX      4  /* connections per loop and node; each carries hundreds of calls */
-#define WIRES_ALL_MAX  16 /* with those that end with their last call */
+#define WAITING_MAX    4096 /* attempts without room, per loop and node */
 #define ERROR_BODY_MAX 8192
-#define KEY_MAX        253 /* of a HELLO */
 
 #define DEADLINE_SLACK_NS (20 * NSEC_PER_MSEC)
-
-struct mcp_wire {
-    struct wire wire;
-    struct upstream *upstream;
-    struct list link;
-    bool is_open;     /* the connection was made */
-    bool has_greeted; /* the other side said how many calls it takes */
-    bool is_going;    /* nothing new goes on it */
-    int connect_err;
-};
-
-struct upstream_mcp {
-    struct mcp_settings settings;
-    struct mcp_pool pool;
-    struct list wires; /* newest first */
-    unsigned n_wires;
-    struct list waiting; /* attempts that found no room, until a wire has greeted */
-    struct buf record;   /* a record with its LF, while it is handed over */
-    char auth[1 + KEY_MAX];
-};
-
-static struct mcp_wire *wire_owner(struct mcp_session *s)
-{
-    return container_of(wire_of(s), struct mcp_wire, wire);
-}
 
 /* Which service answers what is asked of an Ollama by path; NULL: none. */
 static const struct codec_service *find_service(struct str target)
@@ -47,6 +19,13 @@ static const struct codec_service *find_service(struct str target)
     if (api_route_find(str_head(target, str_find(target, '?')), &route) != 0)
         return NULL;
     return codec_service_of_route(route->id);
+}
+
+/* At the end of the turn, when what ends has ended. */
+static void wake_waiting(struct upstream *u)
+{
+    if (!list_is_empty(&u->mcp->waiting))
+        net_defer(u->loop, &u->mcp->placing);
 }
 
 /*
@@ -170,9 +149,10 @@ static int broken_by(const struct mcp_session *s)
 static void on_end(struct mcp_session *s, struct mcp_call *call, const struct mcp_message *response,
                    const struct mcp_error *error)
 {
-    struct mcp_wire *mw = wire_owner(s);
+    struct mcp_wire *mw = mcp_wire_of(s);
     struct attempt *a = call->owner;
 
+    wake_waiting(mw->upstream);
     if (a == NULL)
         return;
     if (response != NULL) {
@@ -198,19 +178,17 @@ static void on_goaway(struct mcp_session *s, unsigned reason, unsigned grace_s)
 {
     (void)reason;
     (void)grace_s;
-    wire_owner(s)->is_going = true;
+    mcp_wire_of(s)->is_going = true;
 }
-
-static void place_waiting(struct upstream *u);
 
 /* Only a few calls may be begun before it; now there is room. */
 static int on_hello(struct mcp_session *s, const struct mcp_hello *hello)
 {
-    struct mcp_wire *mw = wire_owner(s);
+    struct mcp_wire *mw = mcp_wire_of(s);
 
     (void)hello;
     mw->has_greeted = true;
-    place_waiting(mw->upstream);
+    wake_waiting(mw->upstream);
     return 0;
 }
 
@@ -221,130 +199,6 @@ static const struct mcp_session_ops session_ops = {
     .on_end = on_end,
     .on_goaway = on_goaway,
 };
-
-/*
- * Connections
- */
-
-static void on_open(struct wire *w)
-{
-    container_of(w, struct mcp_wire, wire)->is_open = true;
-}
-
-static void on_failed(struct wire *w, int err)
-{
-    struct mcp_wire *mw = container_of(w, struct mcp_wire, wire);
-
-    mw->connect_err = err;
-    mw->is_going = true;
-    wire_close(w);
-}
-
-/* Parts the attempt from those that wait. */
-static void leave_waiting(struct attempt *a)
-{
-    list_remove(&a->waiting);
-    a->is_running = false;
-}
-
-/* Nobody greeted: they fare as those that were begun. A retry may wait anew, in the list's own ring. */
-static void fail_waiting(struct upstream *u, int err)
-{
-    struct list all;
-
-    list_init(&all);
-    list_insert_after(&u->mcp->waiting, &all); /* take over the whole ring */
-    list_remove(&u->mcp->waiting);
-    for (struct list *it = list_first(&all); it != NULL; it = list_first(&all)) {
-        struct attempt *a = container_of(it, struct attempt, waiting);
-
-        leave_waiting(a);
-        a->ops->on_fail(a, CALL_CONNECT_FAILED, err);
-    }
-}
-
-static void release(struct upstream *u)
-{
-    mcp_pool_fini(&u->mcp->pool);
-    buf_fini(&u->mcp->record);
-    free(u->mcp);
-    u->mcp = NULL;
-}
-
-static enum pool_closed closed_by(const struct upstream *u, int err)
-{
-    if (u->is_retired || u->is_closing)
-        return POOL_CLOSED_LEFT;
-    return err < 0 ? POOL_CLOSED_FAILED : POOL_CLOSED_NODE;
-}
-
-/* They are few, and each carries hundreds of calls: counted, but not limited by the quota. */
-static void count_wire(struct upstream *u, int delta)
-{
-    upstream_count(u, 0, delta);
-    if (u->quota.quota == NULL)
-        return;
-    if (delta > 0)
-        quota_force(&u->quota);
-    else
-        quota_give(&u->quota);
-}
-
-static void on_closed(struct wire *w)
-{
-    struct mcp_wire *mw = container_of(w, struct mcp_wire, wire);
-    struct upstream *u = mw->upstream;
-    int err = mw->has_greeted ? 0 : mw->connect_err;
-
-    list_remove(&mw->link);
-    wire_fini(w);
-    free(mw);
-    u->mcp->n_wires--;
-    if (err < 0)
-        fail_waiting(u, err);
-    count_wire(u, -1);
-    quota_count(&u->quota.n_closed[closed_by(u, err)]);
-    upstream_gone(u);
-    if (u->is_closing && u->n_conns == 0)
-        release(u);
-}
-
-static const struct wire_ops wire_ops = {
-    .name = "upstream_mcp",
-    .on_open = on_open,
-    .on_failed = on_failed,
-    .on_closed = on_closed,
-};
-
-static int open_wire(struct upstream *u, struct mcp_wire **ret)
-{
-    const struct wire_setup setup = {
-        .loop = u->loop,
-        .ops = &wire_ops,
-        .settings = &u->mcp->settings,
-        .session_ops = &session_ops,
-        .pool = &u->mcp->pool,
-    };
-    struct mcp_wire *mw = calloc(1, sizeof(*mw));
-    int r;
-
-    if (mw == NULL)
-        return -ENOMEM;
-    mw->upstream = u;
-    mw->connect_err = -ECONNREFUSED;
-    r = wire_connect(&mw->wire, &setup, &u->url.addr, u->settings->connect_timeout_ns);
-    if (r < 0) {
-        free(mw);
-        return r;
-    }
-    list_put_front(&u->mcp->wires, &mw->link);
-    u->mcp->n_wires++;
-    u->n_conns++;
-    count_wire(u, 1);
-    quota_count(&u->quota.n_created);
-    *ret = mw;
-    return 0;
-}
 
 /*
  * Attempts
@@ -429,11 +283,6 @@ static int begin_on(struct mcp_wire *mw, struct attempt *a, struct str method)
     return 0;
 }
 
-static bool is_usable(const struct mcp_wire *mw)
-{
-    return !mw->is_going && !mw->wire.stream.is_closing;
-}
-
 /* Return: 0; MCP_BUSY no wire takes it; <0. */
 static int begin_on_any(struct upstream_mcp *m, struct attempt *a, struct str method)
 {
@@ -442,7 +291,7 @@ static int begin_on_any(struct upstream_mcp *m, struct attempt *a, struct str me
     list_for_each (it, &m->wires) {
         struct mcp_wire *mw = container_of(it, struct mcp_wire, link);
 
-        if (!is_usable(mw))
+        if (!mcp_wire_is_usable(mw))
             continue;
         r = begin_on(mw, a, method);
         if (r != MCP_BUSY)
@@ -451,27 +300,7 @@ static int begin_on_any(struct upstream_mcp *m, struct attempt *a, struct str me
     return r;
 }
 
-static bool is_greeting(const struct upstream_mcp *m)
-{
-    list_for_each (it, &m->wires) {
-        const struct mcp_wire *mw = container_of(it, struct mcp_wire, link);
-
-        if (!mw->has_greeted && is_usable(mw))
-            return true;
-    }
-    return false;
-}
-
-static bool may_grow(const struct upstream_mcp *m)
-{
-    unsigned n = 0;
-
-    list_for_each (it, &m->wires)
-        n += is_usable(container_of(it, struct mcp_wire, link));
-    return n < WIRES_MAX && m->n_wires < WIRES_ALL_MAX;
-}
-
-/* Begins it, or lets it wait for a greeting: a burst on new wires is no overload. Return: 0, <0. */
+/* Begins it on a wire, if need be a new one. Return: 0; MCP_BUSY all are full; <0. */
 static int place(struct attempt *a)
 {
     struct upstream_mcp *m = a->upstream->mcp;
@@ -479,45 +308,79 @@ static int place(struct attempt *a)
     struct mcp_wire *mw;
     int r;
 
-    if (service == NULL)
-        return -EOPNOTSUPP;
     r = begin_on_any(m, a, service->name);
-    if (r == MCP_BUSY && may_grow(m)) {
-        r = open_wire(a->upstream, &mw);
-        if (r == 0)
-            r = begin_on(mw, a, service->name);
-    }
-    if (r != MCP_BUSY)
+    if (r != MCP_BUSY || !mcp_wires_may_grow(m))
         return r;
-    if (!is_greeting(m))
-        return -EBUSY;
-    list_put_back(&m->waiting, &a->waiting);
-    return 0;
+    r = mcp_wire_open(a->upstream, &mw);
+    return r == 0 ? begin_on(mw, a, service->name) : r;
 }
 
-/* In their order. A walk, not until it is empty: those without room wait anew. */
-static void place_waiting(struct upstream *u)
+/* Parts the attempt from those that wait. */
+static void leave_waiting(struct attempt *a)
 {
-    struct list all;
+    list_remove(&a->waiting);
+    a->upstream->mcp->n_waiting--;
+}
 
-    list_init(&all);
-    list_insert_after(&u->mcp->waiting, &all); /* take over the whole ring */
-    list_remove(&u->mcp->waiting);
-    for (struct list *it = list_first(&all); it != NULL; it = list_first(&all)) {
+static void fail_waiting(struct attempt *a, enum call_outcome outcome, int err)
+{
+    leave_waiting(a);
+    a->is_running = false;
+    a->ops->on_fail(a, outcome, err);
+}
+
+/* In their order, as far as there is room. */
+static void on_placing(struct net_task *task)
+{
+    struct upstream_mcp *m = container_of(task, struct upstream_mcp, placing);
+    struct list *it;
+
+    while ((it = list_first(&m->waiting)) != NULL) {
         struct attempt *a = container_of(it, struct attempt, waiting);
+        int r = place(a);
 
-        list_remove(it);
-        if (place(a) == 0)
-            continue;
-        a->is_running = false;
-        a->ops->on_fail(a, CALL_OVERLOAD, -EBUSY);
+        if (r == MCP_BUSY)
+            return;
+        if (r < 0)
+            fail_waiting(a, CALL_OVERLOAD, r);
+        else
+            leave_waiting(a);
     }
 }
 
+/*
+ * A wire that could not be made: those that wait fare as those that were begun on it. A retry waits
+ * anew, behind them.
+ */
+void mcp_wires_on_lost(struct upstream *u, int err)
+{
+    if (err == 0) {
+        wake_waiting(u);
+        return;
+    }
+    for (unsigned n = u->mcp->n_waiting; n > 0 && u->mcp->n_waiting > 0; n--)
+        fail_waiting(container_of(list_first(&u->mcp->waiting), struct attempt, waiting),
+                     CALL_CONNECT_FAILED, err);
+}
+
+/* Where all wires are full it waits for its turn. */
 static int start(struct attempt *a, bool is_fresh)
 {
+    struct upstream_mcp *m = a->upstream->mcp;
+    int r = MCP_BUSY;
+
     (void)is_fresh; /* a session that died takes its calls with it: there are no stale ones */
-    return place(a);
+    if (find_service(a->request->target) == NULL)
+        return -EOPNOTSUPP;
+    if (list_is_empty(&m->waiting))
+        r = place(a);
+    if (r != MCP_BUSY)
+        return r;
+    if (m->n_waiting == WAITING_MAX)
+        return -EBUSY;
+    list_put_back(&m->waiting, &a->waiting);
+    m->n_waiting++;
+    return 0;
 }
 
 static void cancel(struct attempt *a)
@@ -527,6 +390,7 @@ static void cancel(struct attempt *a)
 
     if (call == NULL) {
         leave_waiting(a);
+        a->is_running = false;
         return;
     }
     w = wire_of(call->session);
@@ -550,43 +414,13 @@ static void resume_taking(struct attempt *a)
     wire_wake(wire_of(a->call->session));
 }
 
-static struct str put_auth(struct upstream_mcp *m, struct str key)
-{
-    if (key.len == 0)
-        return STR_NULL;
-    m->auth[0] = MCP_AUTH_BEARER;
-    memcpy(m->auth + 1, key.s, key.len);
-    return str_make(m->auth, 1 + key.len);
-}
-
 static int init(struct upstream *u)
 {
-    if (u->settings->key.len > KEY_MAX)
-        return -EINVAL;
-    u->mcp = calloc(1, sizeof(*u->mcp));
-    if (u->mcp == NULL)
-        return -ENOMEM;
-    u->mcp->settings = mcp_settings_default;
-    u->mcp->settings.hello.max_inflight = 0; /* we take no calls */
-    u->mcp->settings.hello.auth = put_auth(u->mcp, u->settings->key);
-    u->mcp->record = BUF_INIT(ATTEMPT_RECORD_MAX + 1);
-    mcp_pool_init(&u->mcp->pool, NULL);
-    list_init(&u->mcp->wires);
-    list_init(&u->mcp->waiting);
-    return 0;
-}
+    int r = mcp_wires_init(u, &session_ops);
 
-/* Wires without a call close now, others are looked at again each second. */
-static void retire(struct upstream *u)
-{
-    list_for_each_safe (it, &u->mcp->wires) {
-        struct mcp_wire *mw = container_of(it, struct mcp_wire, link);
-
-        mw->is_going = mw->has_greeted;
-        if (mw->wire.session.n_calls == 0 && list_is_empty(&u->mcp->waiting))
-            wire_close(&mw->wire);
-    }
-    net_timer_arm(u->loop, &u->sweep, time_now() + NSEC_PER_SEC);
+    if (r == 0)
+        u->mcp->placing.run = on_placing;
+    return r;
 }
 
 static void close_all(struct upstream *u)
@@ -597,12 +431,7 @@ static void close_all(struct upstream *u)
         return;
     while ((it = list_first(&u->mcp->waiting)) != NULL)
         attempt_cancel(container_of(it, struct attempt, waiting));
-    if (list_is_empty(&u->mcp->wires)) {
-        release(u);
-        return;
-    }
-    list_for_each_safe (wire, &u->mcp->wires)
-        wire_close(&container_of(wire, struct mcp_wire, link)->wire);
+    mcp_wires_close(u);
 }
 
 const struct upstream_kind upstream_mcp = {
@@ -612,6 +441,6 @@ const struct upstream_kind upstream_mcp = {
     .cancel = cancel,
     .pause = pause_taking,
     .resume = resume_taking,
-    .retire = retire,
+    .retire = mcp_wires_retire,
     .close = close_all,
 };

@@ -104,7 +104,7 @@ test('two gateways that are each other\'s node over MCP end every request', asyn
 
 test('a slow client at the edge pauses the node behind both and loses nothing', async (t) => {
     const { sim, edge } = await tiers(t, { sim: { tokenInterval: '0ms' } });
-    const n = 200_000;
+    const n = 100_000;
     const raw = await Raw.connect(t, edge.port);
     raw.socket.pause();
     await raw.send(request('POST', '/api/generate', { body: { ...STREAM, options: { num_predict: n } } }));
@@ -127,4 +127,30 @@ test('a burst through an edge that has no connections yet waits for the centre t
     };
     /* more than four connections may carry before their ACKs */
     await Promise.all(Array.from({ length: 200 }, ask));
+});
+
+test('more calls than the connections to the centre carry wait for their turn', async (t) => {
+    const carried = 4 * 256;
+    const n = carried + 76;
+    const held = [];
+    let isReleased = false;
+    const node = await FakeNode.start(t, (_req, res) => (isReleased ? FakeNode.answerDone(_req, res) : held.push(() => FakeNode.answerDone(_req, res))));
+    const { edge } = await tiers(t, { nodes: [node], edge: { args: ['--workers', '1'] } });
+    const clients = await Promise.all(Array.from({ length: 5 }, async () => {
+        const client = await connect({ port: edge.mcpPort });
+        t.after(() => client.destroy());
+        await client.ready;
+        return client;
+    }));
+    const answers = Array.from({ length: n }, (_, i) =>
+        clients[i % 5].call('ollama.generate', JSON.stringify({ model: node.model, prompt: 'x', stream: false }), { codec: 1 }).response);
+    await until(async () => held.length === carried, 'the connections are full');
+    assert.equal((await edge.metrics()).get('chasqui_requests_in_flight'), n);
+    isReleased = true;
+    held.forEach((answer) => answer());
+    await Promise.all(answers);
+    const asked = node.requests.filter((req) => req.url === '/api/generate');
+    assert.equal(asked.length, n);
+    const attempts = [...await edge.metrics()].filter(([name]) => name.startsWith('chasqui_attempts_total'));
+    assert.deepEqual(attempts.map(([name, n]) => [/outcome="(\w+)"/.exec(name)[1], n]), [['ok', n]]);
 });
