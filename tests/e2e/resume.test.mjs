@@ -6,29 +6,13 @@ import assert from 'node:assert/strict';
 import { Gateway, Sim, SIM_MODEL } from '../lib/chasqui.mjs';
 import { exchange, request } from '../lib/raw.mjs';
 import { test } from '../lib/test.mjs';
+import { APIS, textOf } from '../lib/text-apis.mjs';
 
 const TOKENS = 40;
 const PROMPT = 'Tell a long story about the road, with "quotes", a \\ and an é.';
-const MESSAGES = [{ role: 'user', content: PROMPT }];
-
-/* Every way to ask for text, and how a client puts the text of its answer together. */
-const sse = (text) => text.split('\n\n').filter((event) => event.includes('data: {')).map((event) => JSON.parse(/^data: (.*)$/m.exec(event)[1]));
-const ndjson = (text) => text.split('\n').filter(Boolean).map((line) => JSON.parse(line));
-const APIS = {
-    '/api/generate': { body: { prompt: PROMPT }, records: ndjson, text: (r) => r.response, end: (r) => r.done },
-    '/api/generate raw': { body: { prompt: PROMPT, raw: true }, records: ndjson, text: (r) => r.response, end: (r) => r.done },
-    '/api/chat': { body: { messages: MESSAGES }, records: ndjson, text: (r) => r.message?.content, end: (r) => r.done },
-    '/v1/chat/completions': { body: { messages: MESSAGES, stream: true }, records: sse, text: (r) => r.choices?.[0]?.delta?.content, id: (r) => r.id },
-    '/v1/completions': { body: { prompt: PROMPT, stream: true }, records: sse, text: (r) => r.choices?.[0]?.text, id: (r) => r.id },
-    '/v1/messages': { body: { messages: MESSAGES, max_tokens: 1000, stream: true }, records: sse, text: (r) => r.delta?.text, id: (r) => r.message?.id },
-    '/v1/responses': { body: { input: PROMPT, stream: true }, records: sse, text: (r) => (r.type === 'response.output_text.delta' ? r.delta : ''),
-                       id: (r) => r.response?.id ?? r.item_id, number: (r) => r.sequence_number },
-};
 
 const ask = (t, port, name, { fields = {}, body = {} } = {}) =>
-    exchange(t, port, request('POST', name.split(' ')[0], { fields, body: { model: SIM_MODEL, ...APIS[name].body, ...body } }));
-
-const textOf = (name, answer) => APIS[name].records(answer.text).map((r) => APIS[name].text(r) ?? '').join('');
+    exchange(t, port, request('POST', name.split(' ')[0], { fields, body: { model: SIM_MODEL, ...APIS[name].body(PROMPT), ...body } }));
 
 async function start(t, { n = 2, sim = {}, gateway = {} } = {}) {
     const sims = [];
@@ -56,7 +40,7 @@ for (const name of Object.keys(APIS)) {
         assert.ok(again.line.resumes >= 1);
         assert.equal(again.answer.status, 200);
         assert.ok(again.answer.isComplete);
-        assert.equal(textOf(name, again.answer), textOf(name, whole));
+        assert.equal(textOf(name, again.answer.text), textOf(name, whole.text));
         assert.equal(again.line.reason, 'none');
         checkIds(name, again.answer);
         checkEnd(name, again.answer, whole);
@@ -96,7 +80,7 @@ test('an answer that stalls goes on elsewhere', async (t) => {
     const whole = await ask(t, sims[1].port, '/api/chat');
     const { answer, line } = await struck(t, gateway, sims, 'stall', '/api/chat');
     assert.ok(line.resumes >= 1);
-    assert.equal(textOf('/api/chat', answer), textOf('/api/chat', whole));
+    assert.equal(textOf('/api/chat', answer.text), textOf('/api/chat', whole.text));
 });
 
 test('a limit of tokens is a limit of the whole answer', async (t) => {
@@ -104,7 +88,7 @@ test('a limit of tokens is a limit of the whole answer', async (t) => {
     for (const options of [{ num_predict: 20 }, { num_predict: 20, temperature: 0 }]) {
         const whole = await ask(t, sims[1].port, '/api/generate raw', { body: { options } });
         const { answer } = await struck(t, gateway, sims.slice(0, 1), 'cut', '/api/generate raw', { body: { options } });
-        assert.equal(textOf('/api/generate raw', answer), textOf('/api/generate raw', whole));
+        assert.equal(textOf('/api/generate raw', answer.text), textOf('/api/generate raw', whole.text));
         assert.equal(answer.records.at(-1).eval_count, 20);
         assert.equal(answer.records.at(-1).done_reason, 'length');
     }
@@ -137,7 +121,7 @@ test('a node that says something else is not believed', async (t) => {
     assert.match(answer.records.at(-1).error, /something else/);
     const said = answer.records.slice(0, -1).map((r) => r.message.content).join('');
     const whole = await Promise.all(sims.map((sim) => ask(t, sim.port, '/api/chat')));
-    assert.ok(whole.some((one) => textOf('/api/chat', one).startsWith(said)), 'what was delivered is the beginning of one answer');
+    assert.ok(whole.some((one) => textOf('/api/chat', one.text).startsWith(said)), 'what was delivered is the beginning of one answer');
 });
 
 test('three times are enough', async (t) => {

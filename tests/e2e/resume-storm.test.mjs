@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+/*
+ * kill -9 of nodes in the middle of answers
+ *
+ * CHASQUI_KILLS kills (default 30), one node of four at a time, over every API that streams text. Each answer is either the
+ * unbroken text, or its beginning and an error record; nothing else is right. What can be continued is: here everything.
+ */
+import assert from 'node:assert/strict';
+import { Agent, request } from 'node:http';
+import { Gateway, Sim, SIM_MODEL, freePort } from '../lib/chasqui.mjs';
+import { test, until, within } from '../lib/test.mjs';
+import { APIS, textOf } from '../lib/text-apis.mjs';
+
+const KILLS = Number(process.env.CHASQUI_KILLS ?? 30);
+const N_NODES = 4;
+const N_CLIENTS = 16;
+const N_PROMPTS = 8;
+const TOKENS = 60;
+const STREAMS_BETWEEN_KILLS = 6;
+const SEED = Number(process.env.CHASQUI_SEED ?? Date.now() % 1e6);
+
+/* Seeded, so that a failure can be repeated: CHASQUI_SEED. */
+let state = SEED + 1;
+const random = (n) => {
+    state = (state * 48271) % 0x7fffffff;
+    return state % n;
+};
+
+const prompts = Array.from({ length: N_PROMPTS }, (_, i) => `${i}: tell me of the road, "slowly", and \\ of é`);
+
+const bodyOf = (name, prompt) => JSON.stringify({ model: SIM_MODEL, ...APIS[name].body(prompt) });
+
+/** {text, isComplete, error}: what a client read. */
+function ask(port, agent, name, prompt) {
+    return new Promise((resolve) => {
+        const pieces = [];
+        let isComplete = false;
+        const end = () => resolve({ body: Buffer.concat(pieces).toString(), isComplete });
+        const req = request({ port, path: name.split(' ')[0], method: 'POST', agent }, (res) => {
+            res.on('data', (piece) => pieces.push(piece));
+            res.on('end', () => (isComplete = res.complete));
+            res.on('close', end);
+            res.on('error', () => {});
+        });
+        req.on('error', end);
+        req.end(bodyOf(name, prompt));
+    });
+}
+
+class Load {
+    counts = { whole: 0, honest: 0, failed: 0 };
+    wrong = [];
+    isOver = false;
+
+    constructor(gateway, expected) {
+        this.agent = new Agent({ keepAlive: true, maxSockets: N_CLIENTS });
+        this.gateway = gateway;
+        this.expected = expected;
+        this.clients = Array.from({ length: N_CLIENTS }, () => this.#client());
+    }
+
+    async #client() {
+        while (!this.isOver) {
+            const name = Object.keys(APIS)[random(Object.keys(APIS).length)];
+            const prompt = prompts[random(N_PROMPTS)];
+            const answer = await ask(this.gateway.port, this.agent, name, prompt);
+            this.#judge(name, answer, this.expected.get(name + prompt));
+        }
+    }
+
+    #judge(name, { body, isComplete }, expected) {
+        const isError = /"error":\s*[{"]/.test(body);
+        const text = textOf(name, body);
+        if (isComplete && !isError && text === expected)
+            this.counts.whole++;
+        else if (isError && text.length > 0 && expected.startsWith(text))
+            this.counts.honest++;
+        else if (isError && text.length === 0)
+            this.counts.failed++;
+        else
+            this.wrong.push(`${name}, complete ${isComplete}: ${body.slice(-300)}`);
+    }
+
+    untilMore(n) {
+        const goal = this.counts.whole + n;
+        return until(() => this.counts.whole >= goal || this.wrong.length > 0, `${n} more answers`, 20_000);
+    }
+
+    async end() {
+        this.isOver = true;
+        await within(Promise.all(this.clients), 'every request comes to an end', 20_000);
+        this.agent.destroy();
+    }
+}
+
+test(`${KILLS} kills in the middle of answers: no word is lost, none comes twice`, { timeout: 40_000 + KILLS * 2_000 }, async (t) => {
+    const ports = await Promise.all(Array.from({ length: N_NODES }, freePort));
+    const startNode = (port) => Sim.start(t, { port, slots: N_CLIENTS, tokens: TOKENS, tokenInterval: '2ms' });
+    const sims = await Promise.all(ports.map(startNode));
+    const settings = { probes: '100ms' };
+    const gateway = await Gateway.start(t, { nodes: sims, settings });
+    const expected = new Map();
+    for (const name of Object.keys(APIS))
+        for (const prompt of prompts)
+            expected.set(name + prompt, textOf(name, (await ask(sims[0].port, undefined, name, prompt)).body));
+
+    const load = new Load(gateway, expected);
+    t.after(() => (load.isOver = true));
+    await load.untilMore(STREAMS_BETWEEN_KILLS);
+    for (let kill = 0; kill < KILLS && load.wrong.length === 0; kill++) {
+        const victim = random(N_NODES);
+        await until(async () => (await sims[victim].state()).active > 0, 'the victim is at work', 10_000);
+        await sims[victim].kill();
+        await load.untilMore(STREAMS_BETWEEN_KILLS);
+        sims[victim] = await startNode(ports[victim]);
+    }
+    await load.end();
+    const metrics = await gateway.metrics();
+    t.diagnostic(`seed ${SEED}: ${load.counts.whole} whole, of them ${metrics.get('chasqui_answers_resumed_total')} resumed; ` +
+                 `${load.counts.honest} ended honestly, ${load.counts.failed} never began; ${load.wrong.length} wrong`);
+    assert.deepEqual(load.wrong, []);
+    assert.ok(metrics.get('chasqui_answers_resumed_total') > 0, 'something was resumed');
+    assert.ok(load.counts.honest + load.counts.failed <= KILLS / 10, 'what can be continued is');
+    await gateway.untilIdle();
+});
