@@ -37,6 +37,7 @@ const SETTINGS = {
     probes: ['connection_pool', 'health_check_interval'],
     poolIdle: ['connection_pool', 'idle_timeout'],
     maxRetries: ['retry', 'max_retries'],
+    retryBudget: ['retry', 'budget'],
     resume: ['resume', 'mode'],
     allowAnonymous: ['allow_anonymous'],
 };
