@@ -58,7 +58,8 @@ int cli_check(int argc, char **argv)
         return EXIT_USAGE;
     }
     r = check(argv[1], &errors);
-    (void)fwrite(errors.data, 1, errors.len, stderr);
+    if (errors.len > 0)
+        (void)fwrite(errors.data, 1, errors.len, stderr);
     buf_fini(&errors);
     if (r == 0)
         (void)printf("%s: ok\n", argv[1]);

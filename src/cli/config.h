@@ -15,6 +15,8 @@ struct serve_settings {
     char *config;
     bool print_config;
     bool print_reference;
+    bool print_schema;
+    bool print_manual;
     bool help;
     int log_level;
     int log_format;

@@ -129,11 +129,36 @@ static int run(struct cli_config *c)
     return code;
 }
 
+static int print_manual(const struct settings *s, struct buf *out)
+{
+    int r = buf_put(
+        out,
+        STR(".TH CHASQUI.YAML 5\n"
+            ".SH NAME\nchasqui.yaml \\- configuration of the gateway chasqui\n"
+            ".SH DESCRIPTION\n"
+            "What\n.B chasqui serve \\-\\-config\nreads: YAML, without anchors, aliases and tags.\n"
+            "A dot in a key below is a level in the file.\n"
+            "Durations are written 250ms, 5s, 2m, 1h, sizes 64KiB, 1GiB.\n"
+            "${NAME} in a value is an environment variable, ${NAME:\\-text} has a default.\n"
+            "A flag wins over the environment, that over the file.\n.PP\n"
+            ".B chasqui check FILE\ntells all that is wrong with a file.\n"
+            "SIGHUP makes the gateway read it again; what needs a restart says so.\n"
+            ".SH SETTINGS\n"));
+
+    if (r == 0)
+        r = settings_manual(s, out);
+    return r < 0 ? r : buf_put(out, STR(".SH SEE ALSO\n.BR libchasqui (3)\n"));
+}
+
 /* What is printed instead of running. Return: the function that makes it; NULL: nothing is. */
 static int (*what_to_print(const struct cli_config *c))(const struct settings *, struct buf *)
 {
     if (c->own.print_config)
         return settings_print;
+    if (c->own.print_schema)
+        return settings_schema;
+    if (c->own.print_manual)
+        return print_manual;
     return c->own.print_reference ? settings_reference : NULL;
 }
 

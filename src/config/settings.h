@@ -104,7 +104,11 @@ struct setting {
     const char *arg;  /* "ADDR", for help; NULL for a bool */
     const char *env;  /* "CHASQUI_LISTEN", or NULL */
     const char *text; /* one line, for help and reference, without full stop */
-    bool is_secret;   /* printed as ***, and its source line is never shown */
+    /*
+     * printed as ***, and its source line is never shown; a string may also stand in a file that
+     * `<key>_file` names
+     */
+    bool is_secret;
     bool needs_restart;
     bool is_required; /* in a shape: every object must have it */
     const struct setting_choice *choices;
@@ -233,6 +237,12 @@ MUST_USE int settings_print(const struct settings *s, struct buf *out);
 
 /* The reference page's tables, in Markdown. */
 MUST_USE int settings_reference(const struct settings *s, struct buf *out);
+
+/* A JSON Schema (draft 7) of the file. Keys have at most one dot. */
+MUST_USE int settings_schema(const struct settings *s, struct buf *out);
+
+/* The settings of a manual page: a subsection per room, an entry per key. */
+MUST_USE int settings_manual(const struct settings *s, struct buf *out);
 
 void strings_fini(struct strings *list);
 

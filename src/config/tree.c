@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "config/expand.h"
 #include "config/objects.h"
+#include "config/secret.h"
 #include "config/suggest.h"
 #include "config/value.h"
 
@@ -160,6 +161,14 @@ static struct str key_inside(const struct setting *row, const struct tree_slot *
                : STR_NULL;
 }
 
+/* `token_file` for the secret `token`. */
+static bool is_file_of(struct str name, const struct setting *row, struct str key)
+{
+    return row->is_secret && row->type == SETTING_STRING &&
+           key.len == name.len + strlen(SECRET_SUFFIX) && str_starts(key, name) &&
+           str_ends(key, STR(SECRET_SUFFIX));
+}
+
 static struct tree_slot find_setting(struct tree *t, const struct tree_slot *section,
                                      const struct tree_event *e)
 {
@@ -180,6 +189,9 @@ static struct tree_slot find_setting(struct tree *t, const struct tree_slot *sec
                                       .row = state->row,
                                       .prefix_len =
                                           (size_t)(name.s - state->row->key) + name.len + 1};
+        if (is_file_of(name, state->row, e->text) && name.len == rest.len)
+            return (struct tree_slot){
+                .kind = SLOT_STATE, .row = state->row, .state = state, .is_file = true};
         suggest_offer(&near, name);
     }
     refuse_key(t, e, &near);
@@ -285,6 +297,31 @@ static bool expand(struct tree *t, const struct setting *row, const struct tree_
     return is_fine(t, r, e->place, row, &why);
 }
 
+/* The same key twice is told elsewhere: this is the secret and its file. */
+static bool is_first_form(struct tree *t, const struct setting_state *state,
+                          const struct tree_event *e)
+{
+    if (!state->row->is_secret || state->origin != SETTING_FROM_FILE)
+        return true;
+    COMPLAIN(t, e->place, state->row, "is set twice, here and in line %u: as itself and as a file",
+             state->place.line);
+    return false;
+}
+
+static void on_file_of_state(struct tree *t, struct setting_state *state, struct str path,
+                             const struct tree_event *e)
+{
+    struct buf text = BUF_INIT(SETTINGS_MAX_FILE);
+    struct buf why = BUF_INIT(MAX_WHY);
+    struct blame at = blame_at(e->place, state->row);
+    int r = secret_read(path, &text, &why);
+
+    if (is_fine(t, r, e->place, state->row, &why) &&
+        state_set_text(t->s, state, buf_str(&text), SETTING_FROM_FILE, &at, t->errors) == -ENOMEM)
+        t->is_out_of_memory = true;
+    buf_fini(&text);
+}
+
 static void on_scalar_of_state(struct tree *t, struct setting_state *state, struct str text,
                                const struct tree_event *e)
 {
@@ -311,7 +348,12 @@ static void put_scalar(struct tree *t, const struct tree_slot *slot, struct str 
 {
     switch (slot->kind) {
     case SLOT_STATE:
-        on_scalar_of_state(t, slot->state, text, e);
+        if (!is_first_form(t, slot->state, e))
+            return;
+        if (slot->is_file)
+            on_file_of_state(t, slot->state, text, e);
+        else
+            on_scalar_of_state(t, slot->state, text, e);
         return;
     case SLOT_FIELD:
         (void)parse_field(t, slot->row, text, e);

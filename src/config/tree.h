@@ -41,6 +41,7 @@ struct tree_slot {
     const struct setting *row;   /* of a section: one that is inside; NULL: the whole file */
     size_t prefix_len;           /* SLOT_SECTION: bytes of row->key that name it, with the dot */
     struct setting_state *state; /* SLOT_STATE */
+    bool is_file;                /* SLOT_STATE: the value is the name of a file that holds it */
 };
 
 enum tree_frame_kind {

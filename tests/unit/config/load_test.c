@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "fixture.h"
 
 #include <fcntl.h>
@@ -268,6 +271,60 @@ static void a_refused_value_leaves_the_old_one(void **state)
     fixture_fini(&f);
 }
 
+/* A file of its own with this text, removed by the caller. */
+static void write_secret(char path[static 32], const char *text)
+{
+    int fd;
+
+    (void)snprintf(path, 32, "/tmp/secret-XXXXXX");
+    fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    (void)close(fd);
+}
+
+static void a_secret_may_stand_in_a_file_of_its_own(void **state)
+{
+    struct fixture f;
+    char path[32];
+    char text[128];
+
+    (void)state;
+    write_secret(path, "sesame\n");
+    fixture_init(&f);
+    (void)snprintf(text, sizeof(text), "token_file: %s\n", path);
+    assert_int_equal(fixture_load(&f, text), 0);
+    assert_string_equal(f.door.token, "sesame");
+    fixture_fini(&f);
+
+    fixture_init(&f);
+    (void)snprintf(text, sizeof(text), "token: a\ntoken_file: %s\n", path);
+    assert_int_equal(fixture_load(&f, text), -EX_CONFIG);
+    assert_string_equal(text_of(&f.errors), "f.yaml:2:13: error: is set twice, here and in line 1: "
+                                            "as itself and as a file\n");
+    fixture_fini(&f);
+    (void)unlink(path);
+}
+
+static void a_file_for_a_secret_must_be_a_regular_one_and_only_secrets_have_one(void **state)
+{
+    static const char *const bad[] = {
+        "token_file: /nowhere/token\n",
+        "token_file: /dev/zero\n",
+        "token_file: /tmp\n",
+        "listen: { admin_file: /etc/hostname }\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct fixture f;
+
+        fixture_init(&f);
+        assert_int_equal(fixture_load(&f, bad[i]), -EX_CONFIG);
+        fixture_fini(&f);
+    }
+}
+
 static void variables_are_replaced_in_values_only(void **state)
 {
     struct fixture f;
@@ -373,6 +430,8 @@ int main(void)
         cmocka_unit_test(an_empty_file_and_json_are_fine),
         cmocka_unit_test(problems_are_told_with_line_and_caret),
         cmocka_unit_test(a_refused_value_leaves_the_old_one),
+        cmocka_unit_test(a_secret_may_stand_in_a_file_of_its_own),
+        cmocka_unit_test(a_file_for_a_secret_must_be_a_regular_one_and_only_secrets_have_one),
         cmocka_unit_test(variables_are_replaced_in_values_only),
         cmocka_unit_test(depth_size_and_errors_have_limits),
         cmocka_unit_test(a_file_is_read_and_a_missing_one_told),
