@@ -168,12 +168,12 @@ static void tick_open(struct mcp_session *s)
         mcp_gather_release(s);
     end_partials(s);
     end_due_calls(s);
+    if (s->state == MCP_STATE_RUNNING && idle_due(s) <= s->now)
+        end_idle(s); /* without grace: what follows may be due now */
     if (s->state == MCP_STATE_DRAINING && s->end_due <= s->now)
         end_grace(s);
     if (!mcp_session_is_over(s) && ping_due(s) <= s->now)
         ping(s);
-    if (s->state == MCP_STATE_RUNNING && idle_due(s) <= s->now)
-        end_idle(s);
 }
 
 void mcp_session_tick(struct mcp_session *s, nsec_t now)

@@ -244,6 +244,7 @@ static void an_idle_connection_is_sent_away_and_pings_are_no_activity(void **sta
         assert_string_equal(peer_said(p), "PONG 0;");
     }
     peer_tick(p, 10 * SEC);
+    assert_true(mcp_session_next_due(&p->session) > p->now);
     assert_string_equal(peer_said(p), "GOAWAY 0 last 1 reason 0 grace 0;");
     assert_int_equal(mcp_session_state(&p->session), MCP_STATE_FLUSH);
     peer_free(p);
