@@ -54,6 +54,7 @@ check-unit: needs-check asan tsan
 check-e2e: needs-check asan tsan build/chasqui
 	tools/run-e2e build-asan/chasqui
 	tools/run-e2e build-tsan/chasqui
+	tools/run-fault build/chasqui build-asan/chasqui
 
 check-real: needs-check build/chasqui ## the suite against a real Ollama
 	tools/run-real build/chasqui

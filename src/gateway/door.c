@@ -376,7 +376,8 @@ static int on_head(struct http_conn *c, const struct h1_head *head)
     int r;
 
     if (begin_exchange(d) < 0) {
-        http_conn_answer(c, 503, STR("Retry-After: 1\r\n"), STR_NULL);
+        http_conn_answer(c, 503, STR("Content-Type: application/json\r\nRetry-After: 1\r\n"),
+                         STR("{\"error\":\"the gateway is out of memory\"}\n"));
         return HTTP_CONN_REFUSED;
     }
     d->exchange->tl.method = arena_dup(&d->exchange->arena, head->method_name);

@@ -45,6 +45,9 @@ const SETTINGS = {
 /* The environment of a developer must not change what is tested. */
 const CLEAN_ENV = { OLLAMA_HOST: undefined, OLLAMA_ORIGINS: undefined, NO_COLOR: '1', CHASQUI_HOST: undefined };
 
+/* A library in front of the gateway's libc: tools/run-fault. */
+const PRELOAD = process.env.CHASQUI_PRELOAD ? { LD_PRELOAD: process.env.CHASQUI_PRELOAD } : {};
+
 /** A directory of its own for @owner, removed with it. */
 export function temporaryDirectory(owner) {
     const dir = mkdtempSync(path.join(tmpdir(), 'chasqui-test-'));
@@ -125,7 +128,7 @@ export class Gateway {
             all.push('--keys-file', keysFile);
         const gateway = new Gateway();
         gateway.adminHeaders = adminKey ? { Authorization: `Bearer ${adminKey}` } : {};
-        gateway.proc = spawnChasqui(owner, [...all, ...args], env);
+        gateway.proc = spawnChasqui(owner, [...all, ...args], { ...PRELOAD, ...env });
         owner.after(() => gateway.stop());
         gateway.address = await listeningOn(gateway.proc, 'http');
         gateway.port = portOf(gateway.address);
