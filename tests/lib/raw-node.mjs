@@ -9,7 +9,7 @@ import { createServer } from 'node:net';
 
 const MODEL = 'm:latest';
 
-const PROBES = {
+export const PROBES = {
     '/api/version': { version: '0.11.4' },
     '/api/tags': { models: [{ name: MODEL, model: MODEL, modified_at: '2025-01-01T00:00:00Z', size: 1, digest: 'f'.repeat(64), details: {} }] },
     '/api/ps': { models: [] },
