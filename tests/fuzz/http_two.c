@@ -124,9 +124,13 @@ static bool is_its_fault(const http_parser *parser, struct str fields)
 {
     const struct str name = STR("transfer-encoding");
 
-    while (fields.len > 0)
-        if (str_eq_nocase(str_head(str_split(&fields, '\n'), name.len), name))
+    while (fields.len > 0) {
+        struct str field = str_split(&fields, ':');
+
+        if (field.len > name.len && str_eq_nocase(str_head(field, name.len), name))
             return HTTP_PARSER_ERRNO(parser) == HPE_UNEXPECTED_CONTENT_LENGTH;
+        (void)str_split(&fields, '\n');
+    }
     return false;
 }
 
