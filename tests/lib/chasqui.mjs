@@ -32,6 +32,7 @@ const SETTINGS = {
     head: ['timeouts', 'head'],
     bodyIdle: ['timeouts', 'body_idle'],
     bodyRate: ['limits', 'body_rate'],
+    body: ['limits', 'body'],
     send: ['timeouts', 'send'],
     drain: ['drain_timeout'],
     probes: ['connection_pool', 'health_check_interval'],
