@@ -7,7 +7,7 @@ NEEDS   := tools/install-needs
 JOBS    ?= $(shell nproc)
 
 .DEFAULT_GOAL := all
-.PHONY: all demo run check check-unit check-e2e check-real asan tsan bench fuzz tidy format shape install clean help
+.PHONY: all demo run check check-unit check-e2e check-real asan tsan bench fuzz fuzz-planted fuzz-coverage strictness tidy format shape install clean help
 
 all: build/chasqui ## the release binary: build/chasqui
 
@@ -66,6 +66,15 @@ fuzz: ## each fuzz target for a while; SECONDS=60 TARGETS=json
 	@$(NEEDS) fuzz
 	@tools/fuzz "$(or $(SECONDS),60)" $(TARGETS)
 
+fuzz-planted: ## whether the fuzz targets find planted faults
+	@tools/fuzz-planted $(SECONDS)
+
+fuzz-coverage: needs-check ## lines of http/, json/ and mcp/ that the fuzz corpora reach
+	@tools/fuzz-coverage
+
+strictness: build/chasqui ## the corpus of odd HTTP beside HAProxy, nginx and Node.js; writes docs/strictness.md
+	@bench/strictness
+
 bench: build/chasqui ## CPU and memory beside HAProxy, nginx, gRPC, nng; writes docs/performance.md
 	@$(NEEDS) bench
 	@tools/bench $(ARGS)
@@ -85,4 +94,4 @@ install: build/chasqui ## PREFIX, DESTDIR
 	@tools/install "$(PREFIX)" "$(DESTDIR)"
 
 clean: ## remove what the verbs built
-	rm -rf build build-asan build-tsan build-fuzz
+	rm -rf build build-asan build-tsan build-fuzz build-planted build-coverage

@@ -3,8 +3,10 @@
  * The corpus of odd and hostile HTTP against a running gateway: requests through the client door, answers by a node
  */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { before } from 'node:test';
-import { Gateway } from '../lib/chasqui.mjs';
+import { Gateway, ROOT } from '../lib/chasqui.mjs';
 import { readCorpus } from '../lib/corpus.mjs';
 import { Raw, request } from '../lib/raw.mjs';
 import { RawNode, answerOf } from '../lib/raw-node.mjs';
@@ -76,6 +78,17 @@ for (const c of readCorpus('requests')) {
         forwards.forEach((want, i) => assertForwarded(want, node.requests[nBefore + i]));
     });
 }
+
+test('each rule of docs/security.md names cases of the corpus, of both kinds', () => {
+    const names = new Set([...readCorpus('requests'), ...readCorpus('responses')].map((c) => c.name));
+    const rules = readFileSync(path.join(ROOT, 'docs/security.md'), 'utf8').split('\n').filter((line) => /^\| \d+\. /.test(line));
+    assert.equal(rules.length, 16);
+    for (const rule of rules) {
+        const columns = rule.split(' | ').slice(1).map((column) => [...column.matchAll(/`([^`]+)`/g)].map((match) => match[1]));
+        assert.equal(columns.filter((column) => column.length > 0).length, 2, rule);
+        assert.deepEqual(columns.flat().filter((name) => !names.has(name)), [], rule);
+    }
+});
 
 /*
  * Answers
