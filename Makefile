@@ -7,7 +7,7 @@ NEEDS   := tools/install-needs
 JOBS    ?= $(shell nproc)
 
 .DEFAULT_GOAL := all
-.PHONY: all demo run check check-unit check-e2e check-real asan tsan bench fuzz fuzz-planted fuzz-coverage strictness tidy format shape install clean help
+.PHONY: all demo run check check-unit check-e2e check-instructions update-instructions check-real asan tsan bench fuzz fuzz-planted fuzz-coverage strictness tidy format shape install clean help
 
 all: build/chasqui ## the release binary: build/chasqui
 
@@ -45,7 +45,7 @@ demo: build/chasqui ## one prompt through a gateway; REAL=1 with a real Ollama
 run: build/chasqui ## serve until Ctrl-C
 	@build/chasqui serve $(ARGS)
 
-check: check-unit check-e2e ## all tests that need nothing but Debian and npm
+check: check-unit check-e2e check-instructions ## all tests that need nothing but Debian and npm
 
 check-unit: needs-check asan tsan
 	meson test -C build-asan --no-rebuild --print-errorlogs --num-processes $(JOBS)
@@ -55,6 +55,12 @@ check-e2e: needs-check asan tsan build/chasqui
 	tools/run-e2e build-asan/chasqui
 	tools/run-e2e build-tsan/chasqui
 	tools/run-fault build/chasqui build-asan/chasqui
+
+check-instructions: needs-check build/chasqui ## what a request costs, in instructions, beside bench/instructions.json
+	@bench/instructions
+
+update-instructions: needs-check build/chasqui ## make this tree the baseline of check-instructions
+	@bench/instructions --update
 
 check-real: needs-check build/chasqui ## the suite against a real Ollama
 	tools/run-real build/chasqui
