@@ -125,7 +125,11 @@ static const struct option {
     {"--token-interval", "DURATION, like 20ms", "20ms", "time for a token", set_interval},
     {"--load-time", "DURATION, like 2s", "0s", "time for loading a model", set_load_time},
     {"--keep-alive", "DURATION or -1", "5m", "time an idle model stays loaded", set_keep_alive},
-    {"--fault", "die:N, stall:N, cut:N, 503:N or none", "none", "what goes wrong first", set_fault},
+    {"--fault", "KIND:N, like die:5", "none",
+     "what goes wrong first: die, stall, cut, reset, error after N tokens; or N times instead of "
+     "an answer 503, garbage, "
+     "length, endless, 1xx, slow, refuse",
+     set_fault},
     {"--seed", "N", "0", "changes all texts", set_seed},
     {"--profile", "continue, echo, closed or trim", "continue",
      "what a trailing assistant message does", set_profile},
@@ -179,7 +183,8 @@ static void say_ready(const struct sim_settings *settings)
 
     (void)addr_print(&settings->listen, at);
     if (!isatty(STDERR_FILENO)) {
-        (void)fprintf(stderr, "{\"event\":\"listening\",\"text\":\"listening for sim on %s\"}\n", at);
+        (void)fprintf(stderr, "{\"event\":\"listening\",\"text\":\"listening for sim on %s\"}\n",
+                      at);
         return;
     }
     (void)fprintf(stderr, "chasqui sim: listening on %s, models", at);

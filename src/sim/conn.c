@@ -16,14 +16,19 @@ static void put(struct sim_conn *c, const struct str *pieces, size_t n)
         net_stream_close(&c->stream);
 }
 
+void sim_conn_hang_up(struct sim_conn *c)
+{
+    c->state = SIM_CONN_ENDING;
+    if (net_stream_unsent(&c->stream) == 0)
+        net_stream_close(&c->stream);
+}
+
 /* The answer is complete. */
 static void finish(struct sim_conn *c)
 {
     buf_fini(&c->body);
     if (!c->keeps_alive) {
-        c->state = SIM_CONN_ENDING;
-        if (net_stream_unsent(&c->stream) == 0)
-            net_stream_close(&c->stream);
+        sim_conn_hang_up(c);
         return;
     }
     c->state = SIM_CONN_HEAD;
@@ -114,9 +119,7 @@ void sim_conn_cut(struct sim_conn *c, struct str bytes)
     if (c->is_chunked)
         pieces[0] = str_make(size, h1_chunk_head(size, bytes.len));
     put(c, pieces, 2);
-    c->state = SIM_CONN_ENDING;
-    if (net_stream_unsent(&c->stream) == 0)
-        net_stream_close(&c->stream);
+    sim_conn_hang_up(c);
 }
 
 /* The request cannot be understood: answer as Go's server does, and close. */
@@ -241,9 +244,10 @@ static void on_eof(struct net_stream *s)
 
     sim_job_cancel(&c->job);
     sim_progress_cancel(&c->progress);
-    c->state = SIM_CONN_ENDING;
-    if (net_stream_unsent(s) == 0)
-        net_stream_close(s);
+    if (c->spoil.what != NULL)
+        net_stream_close(s); /* it would never be all sent */
+    else
+        sim_conn_hang_up(c);
 }
 
 static void on_error(struct net_stream *s, int err)
@@ -272,6 +276,7 @@ static void on_closed(struct net_stream *s)
 
     if (c->resume.is_queued)
         list_remove(&c->resume.link);
+    sim_spoil_end(c);
     sim_job_fini(&c->job);
     sim_progress_fini(&c->progress);
     c->sim->n_connections--;
@@ -290,8 +295,13 @@ static const struct net_stream_ops conn_ops = {.name = "sim",
 void sim_conn_accept(struct net_listener *listener)
 {
     struct sim *sim = container_of(listener, struct sim, listener);
-    struct sim_conn *c = calloc(1, sizeof(*c));
+    struct sim_conn *c;
 
+    if (sim_fault_takes_connection(&sim->next_fault)) {
+        net_listener_refuse(listener);
+        return;
+    }
+    c = calloc(1, sizeof(*c));
     if (c == NULL)
         return;
     c->sim = sim;

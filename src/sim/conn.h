@@ -14,6 +14,7 @@
 #include "http/h1.h"
 #include "sim/job.h"
 #include "sim/node.h"
+#include "sim/spoil.h"
 
 #define SIM_BODY_MAX ((size_t)64 * 1024 * 1024)
 
@@ -43,6 +44,7 @@ struct sim_conn {
     /* errors come from the handler of the route now, not from what reads the request */
     bool is_understood;
     struct net_task resume;
+    struct sim_spoil spoil;
     struct sim_job job;
     struct sim_progress progress; /* of a pull, push or create */
     struct sha256 blob;           /* of the upload in hand */
@@ -61,6 +63,16 @@ void sim_conn_end(struct sim_conn *c);
 
 /* Breaks off: sends half of what would be the next chunk and closes. */
 void sim_conn_cut(struct sim_conn *c, struct str bytes);
+
+/* Closes once everything is sent. */
+void sim_conn_hang_up(struct sim_conn *c);
+
+/*
+ * Appends {"error":"text"} or its like in the API of the route, without a line feed. Return: 0,
+ * -ENOBUFS, -ENOMEM.
+ */
+MUST_USE int sim_conn_put_error(const struct sim_conn *c, struct buf *out, int status,
+                                struct str text);
 
 /* {"error":"text"} or its like in the API of the route; @type as on the real node. */
 void sim_conn_refuse(struct sim_conn *c, int status, struct str extra, struct str text);

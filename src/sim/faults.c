@@ -9,9 +9,13 @@ static const struct {
     struct str name;
     enum sim_fault_kind kind;
 } kinds[] = {
-    {STR_INIT("none"), SIM_FAULT_NONE},   {STR_INIT("die"), SIM_FAULT_DIE},
-    {STR_INIT("stall"), SIM_FAULT_STALL}, {STR_INIT("cut"), SIM_FAULT_CUT},
-    {STR_INIT("503"), SIM_FAULT_BUSY},
+    {STR_INIT("none"), SIM_FAULT_NONE},     {STR_INIT("die"), SIM_FAULT_DIE},
+    {STR_INIT("stall"), SIM_FAULT_STALL},   {STR_INIT("cut"), SIM_FAULT_CUT},
+    {STR_INIT("reset"), SIM_FAULT_RESET},   {STR_INIT("error"), SIM_FAULT_ERROR},
+    {STR_INIT("503"), SIM_FAULT_BUSY},      {STR_INIT("garbage"), SIM_FAULT_GARBAGE},
+    {STR_INIT("length"), SIM_FAULT_LENGTH}, {STR_INIT("endless"), SIM_FAULT_ENDLESS},
+    {STR_INIT("1xx"), SIM_FAULT_1XX},       {STR_INIT("slow"), SIM_FAULT_SLOW},
+    {STR_INIT("refuse"), SIM_FAULT_REFUSE},
 };
 
 static int parse_kind(struct str name, enum sim_fault_kind *ret_kind)
@@ -42,7 +46,7 @@ int sim_fault_parse(struct str text, struct sim_fault *ret_fault)
 
     if (parse_kind(str_split(&rest, ':'), &f.kind) < 0)
         return -EINVAL;
-    if (f.kind == SIM_FAULT_BUSY) {
+    if (f.kind >= SIM_FAULT_BUSY) {
         first = &f.count;
         second = &f.retry_after;
     }
@@ -103,9 +107,18 @@ struct sim_fault sim_fault_take(struct sim_fault *next)
 {
     struct sim_fault taken = *next;
 
-    if (next->kind == SIM_FAULT_NONE || next->count == 0)
+    if (next->kind == SIM_FAULT_NONE || next->kind == SIM_FAULT_REFUSE || next->count == 0)
         return (struct sim_fault){0};
     if (--next->count == 0)
         *next = (struct sim_fault){0};
     return taken;
+}
+
+bool sim_fault_takes_connection(struct sim_fault *next)
+{
+    if (next->kind != SIM_FAULT_REFUSE || next->count == 0)
+        return false;
+    if (--next->count == 0)
+        *next = (struct sim_fault){0};
+    return true;
 }

@@ -158,7 +158,7 @@ void sim_infer(struct sim_conn *c)
         return;
     }
     job->fault = sim_fault_take(&c->sim->next_fault);
-    if (is_busy(c, job->fault)) {
+    if (is_busy(c, job->fault) || sim_spoil_begin(c, job->fault)) {
         arena_fini(&job->arena);
         return;
     }

@@ -82,6 +82,37 @@ void sim_job_record(struct sim_job *job)
     buf_reset(&job->out);
 }
 
+static void reset(struct sim_job *job)
+{
+    struct net_stream *s = sim_job_stream(job);
+
+    sim_job_done(job);
+    net_stream_reset(s);
+}
+
+/* An honest end: the model failed, the server did not. */
+static void break_off(struct sim_job *job)
+{
+    struct sim_conn *c = sim_job_conn(job);
+    const struct str text = STR("an error was encountered while running the model: CUDA error");
+    bool is_sse = str_eq(job->format->stream_type, STR("text/event-stream"));
+
+    if (!job->has_begun) {
+        sim_conn_refuse(c, 500, STR_NULL, text);
+        sim_job_done(job);
+        return;
+    }
+    sim_job_put(job, is_sse ? STR("data: ") : STR_NULL);
+    if (sim_conn_put_error(c, &job->out, 500, text) < 0) {
+        fail(job);
+        return;
+    }
+    sim_job_put(job, is_sse ? STR("\n\n") : STR("\n"));
+    sim_job_record(job);
+    sim_conn_end(c);
+    sim_job_done(job);
+}
+
 /* Does what a fault of this request asks for now. Return: true when it struck. */
 static bool strike(struct sim_job *job)
 {
@@ -90,7 +121,11 @@ static bool strike(struct sim_job *job)
     if (job->fault.kind == SIM_FAULT_DIE)
         (void)kill(getpid(), SIGKILL);
     job->is_stalled = job->fault.kind == SIM_FAULT_STALL;
-    return job->is_stalled;
+    if (job->fault.kind == SIM_FAULT_RESET)
+        reset(job);
+    else if (job->fault.kind == SIM_FAULT_ERROR)
+        break_off(job);
+    return job->is_stalled || !job->is_on;
 }
 
 /* The record in job->out breaks off in its middle, and the connection with it. */

@@ -203,16 +203,22 @@ static void put_error(struct json_writer *w, enum sim_api api, struct str type, 
     json_end(w);
 }
 
-void sim_conn_refuse(struct sim_conn *c, int status, struct str extra, struct str text)
+int sim_conn_put_error(const struct sim_conn *c, struct buf *out, int status, struct str text)
 {
-    enum sim_api api = c->route->api;
-    struct buf out CLEANUP(buf_fini) = BUF_INIT(64 * 1024);
-    bool names_charset = api == SIM_API_OLLAMA || !c->is_understood;
     struct json_writer w;
 
-    json_writer_init(&w, &out);
-    put_error(&w, api, error_type(c, status), text);
-    if (json_writer_result(&w) < 0 || (!names_charset && buf_put_char(&out, '\n') < 0)) {
+    json_writer_init(&w, out);
+    put_error(&w, c->route->api, error_type(c, status), text);
+    return json_writer_result(&w);
+}
+
+void sim_conn_refuse(struct sim_conn *c, int status, struct str extra, struct str text)
+{
+    struct buf out CLEANUP(buf_fini) = BUF_INIT(64 * 1024);
+    bool names_charset = c->route->api == SIM_API_OLLAMA || !c->is_understood;
+
+    if (sim_conn_put_error(c, &out, status, text) < 0 ||
+        (!names_charset && buf_put_char(&out, '\n') < 0)) {
         net_stream_close(&c->stream);
         return;
     }

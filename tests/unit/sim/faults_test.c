@@ -29,6 +29,10 @@ static void specs_are_read(void **state)
         {"stall:3:2", {.kind = SIM_FAULT_STALL, .after = 3, .count = 2}},
         {"cut:2", {.kind = SIM_FAULT_CUT, .after = 2, .count = 1}},
         {"503:4", {.kind = SIM_FAULT_BUSY, .count = 4}},
+        {"reset:2", {.kind = SIM_FAULT_RESET, .after = 2, .count = 1}},
+        {"error:3:2", {.kind = SIM_FAULT_ERROR, .after = 3, .count = 2}},
+        {"garbage", {.kind = SIM_FAULT_GARBAGE, .count = 1}},
+        {"1xx:3", {.kind = SIM_FAULT_1XX, .count = 3}},
         {"503:4:7", {.kind = SIM_FAULT_BUSY, .count = 4, .retry_after = 7}},
     };
 
@@ -90,6 +94,19 @@ static void a_fault_strikes_as_often_as_it_says(void **state)
     assert_int_equal(sim_fault_take(&next).kind, SIM_FAULT_NONE);
 }
 
+static void a_refused_connection_is_no_request(void **state)
+{
+    struct sim_fault next = {.kind = SIM_FAULT_REFUSE, .count = 2};
+
+    (void)state;
+    assert_int_equal(sim_fault_take(&next).kind, SIM_FAULT_NONE);
+    assert_true(sim_fault_takes_connection(&next));
+    assert_true(sim_fault_takes_connection(&next));
+    assert_false(sim_fault_takes_connection(&next));
+    next = (struct sim_fault){.kind = SIM_FAULT_DIE, .count = 1};
+    assert_false(sim_fault_takes_connection(&next));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +115,7 @@ int main(void)
         cmocka_unit_test(json_is_read),
         cmocka_unit_test(bad_json_is_refused),
         cmocka_unit_test(a_fault_strikes_as_often_as_it_says),
+        cmocka_unit_test(a_refused_connection_is_no_request),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
