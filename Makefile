@@ -7,7 +7,7 @@ NEEDS   := tools/install-needs
 JOBS    ?= $(shell nproc)
 
 .DEFAULT_GOAL := all
-.PHONY: all demo run check check-unit check-e2e check-instructions update-instructions check-real asan tsan bench fuzz fuzz-planted fuzz-coverage strictness tidy format shape install clean help
+.PHONY: all demo run check check-unit check-e2e check-instructions update-instructions soak check-real asan tsan bench fuzz fuzz-planted fuzz-coverage strictness tidy format shape install clean help
 
 all: build/chasqui ## the release binary: build/chasqui
 
@@ -61,6 +61,9 @@ check-instructions: needs-check build/chasqui ## what a request costs, in instru
 
 update-instructions: needs-check build/chasqui ## make this tree the baseline of check-instructions
 	@bench/instructions --update
+
+soak: needs-check build/chasqui ## ten minutes of faults on five nodes, clients at both doors; SECONDS=600 SEED=1
+	CHASQUI=build/chasqui CHASQUI_SOAK="$(or $(SECONDS),600)" CHASQUI_SEED="$(or $(SEED),1)" node --test --test-reporter=tap tests/e2e/chaos.test.mjs
 
 check-real: needs-check build/chasqui ## the suite against a real Ollama
 	tools/run-real build/chasqui
