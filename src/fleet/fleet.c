@@ -362,6 +362,7 @@ enum fleet_news fleet_apply(struct fleet *f, uint16_t index, struct fleet_report
     swap_models(&node->resident, &report->resident);
     node->loaded_bytes = report->loaded_bytes;
     (void)snprintf(node->version, sizeof(node->version), "%s", report->version);
+    node->can_render = strcmp(node->url.scheme, "http") == 0 && strverscmp(node->version, "0.30") >= 0;
     if (before == NODE_UP)
         return FLEET_NO_NEWS;
     set_state(node, NODE_UP, "", now);

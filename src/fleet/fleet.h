@@ -58,6 +58,7 @@ struct fleet_node {
     struct models models;   /* of /api/tags; kept while it is down */
     struct models resident; /* of /api/ps, and what has answered since */
     uint64_t loaded_bytes;  /* that models of /api/ps take */
+    bool can_render; /* it tells the prompt it makes of a request (0.30 on) */
     uint32_t in_flight;
     uint64_t n_granted;
     uint64_t turn; /* when it was chosen last */

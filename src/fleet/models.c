@@ -60,6 +60,20 @@ int models_put(struct models *m, struct str key, uint64_t hash)
     return 0;
 }
 
+int models_put_digest(struct models *m, struct str key, uint64_t hash, uint64_t digest)
+{
+    int r = models_put(m, key, hash);
+
+    if (r == 0 && models_has(m, key, hash))
+        find(m, key, hash)->digest = digest;
+    return r;
+}
+
+uint64_t models_digest(const struct models *m, struct str key, uint64_t hash)
+{
+    return models_has(m, key, hash) ? find(m, key, hash)->digest : 0;
+}
+
 bool models_has(const struct models *m, struct str key, uint64_t hash)
 {
     return m->n_slots > 0 && find(m, key, hash)->key != NULL;

@@ -15,6 +15,7 @@
 
 struct model_slot {
     uint64_t hash;
+    uint64_t digest; /* hash of the node's digest of it; 0: not known */
     char *key; /* owned; NULL: free */
 };
 
@@ -29,6 +30,12 @@ void models_fini(struct models *m);
 
 /* Return: 0, also when it was there or the set is full; -ENOMEM. */
 MUST_USE int models_put(struct models *m, struct str key, uint64_t hash);
+
+/* The same, and the hash of its digest. */
+MUST_USE int models_put_digest(struct models *m, struct str key, uint64_t hash, uint64_t digest);
+
+/* Of a model in the set; 0: not known, or not there. Equal digests are equal models. */
+uint64_t models_digest(const struct models *m, struct str key, uint64_t hash);
 
 bool models_has(const struct models *m, struct str key, uint64_t hash);
 

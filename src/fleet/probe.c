@@ -139,8 +139,9 @@ static int on_model(void *arg, const struct api_model *model)
         *listing->bytes += model->size;
     if (model_key_parse(model->name, &key) < 0 || !is_loaded(listing, model))
         return 0;
-    return models_put(listing->models, model_key_str(&key),
-                      hash_bytes(listing->hash_key, model_key_str(&key)));
+    return models_put_digest(listing->models, model_key_str(&key),
+                             hash_bytes(listing->hash_key, model_key_str(&key)),
+                             hash_bytes(listing->hash_key, model->digest));
 }
 
 static int read_models(struct probe *p, struct listing listing)

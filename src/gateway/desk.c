@@ -161,6 +161,18 @@ void desk_mark_resident(struct desk *d, struct grant *grant, const struct fleet_
     unlock(d);
 }
 
+struct desk_model desk_model_at(struct desk *d, uint16_t node, const struct fleet_ask *ask)
+{
+    const struct fleet_node *n = &d->fleet.nodes[node];
+    struct desk_model model;
+
+    lock(d);
+    model.digest = models_digest(&n->models, ask->key, ask->hash);
+    model.can_render = n->can_render;
+    unlock(d);
+    return model;
+}
+
 bool desk_is_resident(struct desk *d, uint16_t node, const struct fleet_ask *ask)
 {
     bool is;

@@ -106,6 +106,14 @@ void desk_leave(struct desk *d, struct grant *grant, const struct fleet_ask *ask
 /* The model has begun to answer, so it is loaded. */
 void desk_mark_resident(struct desk *d, struct grant *grant, const struct fleet_ask *ask);
 
+/* A model on a node, for who wants to go on there with its answer. */
+struct desk_model {
+    uint64_t digest; /* equal ones are equal models; 0: not known */
+    bool can_render; /* the node tells the prompt that it makes of a request */
+};
+
+struct desk_model desk_model_at(struct desk *d, uint16_t node, const struct fleet_ask *ask);
+
 bool desk_is_resident(struct desk *d, uint16_t node, const struct fleet_ask *ask);
 
 /*

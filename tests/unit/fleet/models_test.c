@@ -106,10 +106,26 @@ static void what_two_sets_share_is_added(void **state)
     models_fini(&b);
 }
 
+static void a_model_is_known_by_its_digest(void **state)
+{
+    struct models m = {0};
+
+    (void)state;
+    assert_int_equal(models_digest(&m, STR("a:latest"), 7), 0);
+    assert_int_equal(models_put_digest(&m, STR("a:latest"), 7, 42), 0);
+    assert_int_equal(models_put(&m, STR("b:latest"), 8), 0);
+    assert_int_equal(models_digest(&m, STR("a:latest"), 7), 42);
+    assert_int_equal(models_digest(&m, STR("b:latest"), 8), 0);
+    assert_int_equal(models_put_digest(&m, STR("a:latest"), 7, 43), 0);
+    assert_int_equal(models_digest(&m, STR("a:latest"), 7), 43);
+    models_fini(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_set_has_nothing),
+        cmocka_unit_test(a_model_is_known_by_its_digest),
         cmocka_unit_test(what_was_put_is_there_and_nothing_else),
         cmocka_unit_test(a_second_put_changes_nothing),
         cmocka_unit_test(equal_hashes_are_told_apart),
