@@ -274,7 +274,10 @@ void exchange_ask_node(struct exchange *ex, bool is_fresh)
     ex->tl.node = arena_dup(&ex->arena, desk_node_name(&w->gateway->desk, ex->grant.node));
     ex->has_looked = false;
     ex->retry_after_ns = -1;
-    r = u == NULL ? -ENOMEM : attempt_start(&ex->attempt, &relay_ops, u, &ex->request, is_fresh);
+    r = ex->resume != NULL ? resume_aim(ex) : 0;
+    if (r == 0)
+        r = u == NULL ? -ENOMEM
+                      : attempt_start(&ex->attempt, &relay_ops, u, &ex->request, is_fresh);
     if (r < 0) {
         (void)snprintf(ex->why, sizeof(ex->why), "%s", err_text(r));
         if (r == -EBUSY) {

@@ -86,7 +86,7 @@ static void on_head(struct attempt *a, const struct h1_head *head)
         exchange_refuse(ex, REASON_overload, NULL);
         return;
     }
-    api_answer_init(&ex->judge, ex->route);
+    api_answer_init(&ex->judge, resume_route(ex));
     ex->retry_after_ns = retry_after(head);
     /* What goes on with an answer is a stream; anything else is a failure, whatever it says. */
     if (is_failure || (ex->has_begun && (head->status != 200 || !a->is_stream)))
@@ -164,7 +164,7 @@ static bool take_fresh(struct exchange *ex, struct str *record)
     if (record->len == 0)
         return false;
     api_answer_init(&again, ex->route);
-    api_answer_record(&again, ex->attempt.is_sse, *record);
+    api_answer_record(&again, ex->is_sse, *record);
     ex->judge.piece = again.piece;
     if (again.state == API_ANSWER_COMPLETE && ex->route->family == API_OLLAMA)
         ex->judge.usage = again.usage;
@@ -305,6 +305,10 @@ static void on_end(struct attempt *a)
     struct exchange *ex = container_of(a, struct exchange, attempt);
     enum call_outcome outcome = outcome_of(ex->head.status, buf_str(&ex->held));
 
+    if (ex->state == EXCHANGE_HOLDING && resume_on_answer(ex)) {
+        exchange_ask_node(ex, /* is_fresh= */ false);
+        return;
+    }
     if (ex->state == EXCHANGE_HOLDING) {
         (void)snprintf(ex->why, sizeof(ex->why), "answered %d%s", ex->head.status,
                        outcome == CALL_OK ? " without a stream" : "");

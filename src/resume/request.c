@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "resume/request.h"
 
+#include "base/err.h"
 #include "json/edit.h"
 #include "json/reader.h"
 
@@ -203,57 +204,116 @@ void resume_read(const struct api_route *route, struct str body, struct resume_r
     else if (route->work != API_INFERENCE)
         f.rule.why_not = "it is no generation";
     f.rule.is_raw = f.rule.is_raw && route->id == ROUTE_GENERATE && f.has_prompt;
+    f.rule.is_rendered = !f.rule.is_raw && (route->id == ROUTE_GENERATE || route->id == ROUTE_CHAT);
     *ret_rule = f.rule;
 }
 
-/*
- * With a limit, the tokens of one piece would have to be known exactly to shrink it; asking again
- * needs no such knowledge.
- */
-static bool goes_behind(const struct resume_rule *rule, const struct delivered *have)
+enum resume_way resume_choose(const struct resume_rule *rule, const struct delivered *have,
+                              const struct resume_node *node)
 {
-    if (!rule->is_raw || have->thinking.len > 0)
-        return false;
-    return !rule->has_limit || (!rule->is_repeatable && have->n_texts < rule->limit);
+    bool has_room = !rule->has_limit || have->n_texts < rule->limit;
+
+    /* The tags around thinking are the model's own: no text goes on behind them. */
+    if (rule->is_repeatable || !node->is_same_model || !has_room || have->thinking.len > 0)
+        return RESUME_AGAIN;
+    if (rule->is_raw)
+        return RESUME_BEHIND;
+    return rule->is_rendered && node->can_render ? RESUME_RENDERED : RESUME_AGAIN;
 }
 
-enum splice_begin resume_begin(const struct resume_rule *rule, const struct delivered *have)
+/* Where members can be added to an object: in front of its last brace. */
+static struct str place_at_end(struct str body)
 {
-    return goes_behind(rule, have) ? SPLICE_BEHIND : SPLICE_AGAIN;
+    struct json_reader r;
+    struct str value = STR_NULL;
+
+    json_reader_init(&r, body);
+    (void)!json_skip(&r, &value); /* it was read before */
+    return str_make(value.s + value.len - 1, 0);
 }
 
-static void put_prompt(struct json_edit *e, const struct json_token *prompt,
-                       const struct delivered *have)
+int resume_put_question(struct str body, struct buf *out)
 {
-    const struct str end = {prompt->raw.s + prompt->raw.len, 0};
+    struct json_edit e;
 
-    json_edit_replace_text(e, end, buf_str(&have->content));
+    json_edit_init(&e, body, out);
+    /* Of two members with a name the last counts, as Go has it. */
+    json_edit_replace(&e, place_at_end(body), STR(",\"_debug_render_only\":true,\"stream\":false"));
+    return json_edit_finish(&e);
 }
 
-static void put_limit(struct json_edit *e, const struct resume_rule *rule,
-                      const struct json_token *limit, const struct delivered *have)
+int resume_read_prompt(struct str answer, struct buf *out)
+{
+    struct json_reader r;
+    struct json_token t;
+    bool is_prompt = false;
+
+    json_reader_init(&r, answer);
+    while (json_next(&r, &t) == 0 && t.type != JSON_END) {
+        if (is_prompt && t.type == JSON_STRING)
+            return str_ends(str_trim(t.raw), STR("<think>\\n")) ? -EX_RESUME : json_decode(&t, out);
+        is_prompt = t.type == JSON_KEY && t.depth == 2 && str_eq(t.raw, STR("rendered_template"));
+    }
+    return -EX_JSON_SYNTAX;
+}
+
+/* What is left of the limit of tokens; one piece is nearly always one token. */
+static void put_limit(struct json_edit *e, const struct found *f, const struct delivered *have)
 {
     char digits[U64_DIGITS_MAX];
 
-    if (rule->has_limit)
-        json_edit_replace(e, limit->raw,
-                          str_make(digits, str_put_u64(rule->limit - have->n_texts, digits)));
+    if (f->rule.has_limit)
+        json_edit_replace(e, f->limit.raw,
+                          str_make(digits, str_put_u64(f->rule.limit - have->n_texts, digits)));
 }
 
-int resume_put(const struct resume_rule *rule, struct str body, const struct delivered *have,
-               struct buf *out)
+static int put_behind(const struct found *f, struct str body, const struct delivered *have,
+                      struct buf *out)
 {
-    struct found f;
+    const struct str end = {f->prompt.raw.s + f->prompt.raw.len, 0};
+    bool is_limit_first = f->rule.has_limit && f->limit.raw.s < end.s;
     struct json_edit e;
 
-    if (!goes_behind(rule, have))
-        return buf_put(out, body);
-    (void)!find(body, &f); /* it was read before */
     json_edit_init(&e, body, out);
-    if (rule->has_limit && f.limit.raw.s < f.prompt.raw.s)
-        put_limit(&e, rule, &f.limit, have);
-    put_prompt(&e, &f.prompt, have);
-    if (rule->has_limit && f.limit.raw.s > f.prompt.raw.s)
-        put_limit(&e, rule, &f.limit, have);
+    if (is_limit_first)
+        put_limit(&e, f, have);
+    json_edit_replace_text(&e, end, buf_str(&have->content));
+    if (!is_limit_first)
+        put_limit(&e, f, have);
     return json_edit_finish(&e);
+}
+
+static int put_rendered(const struct found *f, struct str body, const struct delivered *have,
+                        struct str prompt, struct buf *out)
+{
+    struct str at = place_at_end(body);
+    struct json_edit e;
+
+    json_edit_init(&e, body, out);
+    put_limit(&e, f, have);
+    json_edit_replace(&e, at,
+                      STR(",\"raw\":true,\"stream\":true,\"think\":false,\"system\":\"\","
+                          "\"template\":\"\",\"messages\":null,\"prompt\":\""));
+    json_edit_replace_text(&e, at, prompt);
+    json_edit_replace_text(&e, at, buf_str(&have->content));
+    json_edit_replace(&e, at, STR("\""));
+    return json_edit_finish(&e);
+}
+
+int resume_put(const struct resume_rule *rule, enum resume_way way, struct str body,
+               const struct delivered *have, struct str prompt, struct buf *out)
+{
+    struct found f;
+
+    (void)!find(body, &f); /* it was read before */
+    f.rule = *rule;
+    switch (way) {
+    case RESUME_AGAIN:
+        break;
+    case RESUME_BEHIND:
+        return put_behind(&f, body, have, out);
+    case RESUME_RENDERED:
+        return put_rendered(&f, body, have, prompt, out);
+    }
+    return buf_put(out, body);
 }

@@ -9,11 +9,13 @@
 #define RECORD_MAX (8 * 1024 * 1024)
 
 void splice_init(struct splice *s, const struct delivered *have, enum splice_begin begin,
-                 const struct api_route *route, const struct splice_past *past)
+                 const struct api_route *route, const struct api_route *from,
+                 const struct splice_past *past)
 {
     *s = (struct splice){
         .have = have,
         .begin = begin,
+        .is_converted = route != from,
         .has_counts = route->id == ROUTE_V1_MESSAGES || route->id == ROUTE_V1_RESPONSES,
         .past = *past,
         .content = {&have->content, have->content.len, 0},
@@ -23,6 +25,7 @@ void splice_init(struct splice *s, const struct delivered *have, enum splice_beg
         .text = BUF_INIT(RECORD_MAX),
         .shortened = BUF_INIT(RECORD_MAX),
         .numbered = BUF_INIT(RECORD_MAX),
+        .converted = BUF_INIT(RECORD_MAX),
         .translated = BUF_INIT(RECORD_MAX),
     };
 }
@@ -33,6 +36,7 @@ void splice_fini(struct splice *s)
     buf_fini(&s->text);
     buf_fini(&s->shortened);
     buf_fini(&s->numbered);
+    buf_fini(&s->converted);
     buf_fini(&s->translated);
 }
 
@@ -160,6 +164,27 @@ static int splice_other(struct splice *s, const struct api_answer *a)
     return s->has_counts || a->state == API_ANSWER_COMPLETE ? -EX_RESUME : SPLICE_NOTHING;
 }
 
+/* "response":"..." becomes "message":{"role":"assistant","content":"..."}. */
+static int convert(struct splice *s, const struct api_text *text, struct str *record)
+{
+    static const struct str key = STR_INIT("\"response\":");
+    const struct str value = {text->raw.s - 1, text->raw.len + 2};
+    size_t at = str_search(*record, key);
+    struct json_edit e;
+    int r;
+
+    if (text->raw.s == NULL || at >= (size_t)(value.s - record->s))
+        return -EX_RESUME;
+    buf_reset(&s->converted);
+    json_edit_init(&e, *record, &s->converted);
+    json_edit_replace(&e, str_make(record->s + at, (size_t)(value.s - record->s) - at),
+                      STR("\"message\":{\"role\":\"assistant\",\"content\":"));
+    json_edit_replace(&e, str_make(value.s + value.len, 0), STR("}"));
+    r = json_edit_finish(&e);
+    *record = buf_str(&s->converted);
+    return r;
+}
+
 static int translate(struct splice *s, struct str *record)
 {
     int r;
@@ -196,5 +221,7 @@ int splice_record(struct splice *s, const struct api_answer *a, struct str recor
         r = splice_other(s, a);
     else if (!is_behind(s))
         r = splice_text(s, piece, ret_record);
+    if (r == 0 && s->is_converted)
+        r = convert(s, &piece->content, ret_record);
     return r == 0 ? adapt(s, a, ret_record) : r;
 }

@@ -34,7 +34,8 @@ struct splice_text {
 struct splice {
     const struct delivered *have;
     enum splice_begin begin;
-    bool has_counts; /* events without a text come in a fixed order: they are counted too */
+    bool is_converted; /* the node answers /api/generate where the client asked /api/chat */
+    bool has_counts;   /* events without a text come in a fixed order: they are counted too */
     struct splice_past past;
     struct splice_text content;
     struct splice_text thinking;
@@ -44,12 +45,18 @@ struct splice {
     struct buf text;      /* of the record, decoded */
     struct buf shortened; /* the record, step by step */
     struct buf numbered;
+    struct buf converted;
     struct buf translated;
 };
 
-/* @have stays in place until splice_fini(), and grows by what splice_record() passes on. */
+/*
+ * @have stays in place until splice_fini(), and grows by what splice_record() passes on. @route: of
+ * the client; @from: of the node's answer, another than @route only where that is /api/chat and
+ * this /api/generate.
+ */
 void splice_init(struct splice *s, const struct delivered *have, enum splice_begin begin,
-                 const struct api_route *route, const struct splice_past *past);
+                 const struct api_route *route, const struct api_route *from,
+                 const struct splice_past *past);
 void splice_fini(struct splice *s);
 
 enum {

@@ -75,6 +75,27 @@ function checkEnd(name, answer, whole) {
     assert.ok(!(Math.abs(last(answer).prompt_eval_count - last(whole).prompt_eval_count) > 1), 'prompt_eval_count');
 }
 
+for (const name of ['/api/generate', '/api/chat']) {
+    test(`${name} on nodes that tell their prompts goes on behind its text`, async (t) => {
+        const { sims, gateway } = await start(t, { n: 3, sim: { args: ['--ollama-version', '0.30.0'] } });
+        const whole = await ask(t, sims[2].port, name);
+        const { answer, line } = await struck(t, gateway, sims, 'cut', name);
+        assert.ok(line.resumes >= 1);
+        assert.equal(line.attempts, 1 + 2 * line.resumes, 'each node is asked for the prompt, and then for the rest');
+        assert.equal(textOf(name, answer.text), textOf(name, whole.text));
+        checkEnd(name, answer, whole);
+        for (const record of answer.records)
+            assert.equal(typeof (name === '/api/chat' ? record.message.content : record.response), 'string');
+    });
+}
+
+test('a repeatable request is asked again, also where prompts are told', async (t) => {
+    const { sims, gateway } = await start(t, { sim: { args: ['--ollama-version', '0.30.0'] } });
+    const { line } = await struck(t, gateway, sims, 'cut', '/api/chat', { body: { options: { temperature: 0 } } });
+    assert.ok(line.resumes >= 1);
+    assert.equal(line.attempts, 1 + line.resumes);
+});
+
 test('an answer that stalls goes on elsewhere', async (t) => {
     const { sims, gateway } = await start(t, { gateway: { settings: { betweenTokens: '300ms' } } });
     const whole = await ask(t, sims[1].port, '/api/chat');

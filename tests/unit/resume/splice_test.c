@@ -151,7 +151,7 @@ static void check_cut(enum api_route_id route, struct str text, size_t n_records
     answer(&a, route, "first", text, rng);
     take_first(&a, n_records, &c, &have);
     if (!c.is_complete) {
-        splice_init(&s, &have, is_again ? SPLICE_AGAIN : SPLICE_BEHIND, a.route, &NO_PAST);
+        splice_init(&s, &have, is_again ? SPLICE_AGAIN : SPLICE_BEHIND, a.route, a.route, &NO_PAST);
         answer(&b, route, "second", str_from(text, is_again ? 0 : have.content.len), rng);
         r = take_rest(&b, &s, &c, &have);
         if (r != 0 || !c.is_complete || !str_eq(buf_str(&c.text), text))
@@ -190,7 +190,7 @@ static void a_text_that_differs_is_refused_at_the_first_difference(void **state)
     delivered_init(&have, 65536);
     answer(&a, ROUTE_CHAT, "first", STR("the same begin, one end"), &rng);
     take_first(&a, 100, &c, &have);
-    splice_init(&s, &have, SPLICE_AGAIN, a.route, &NO_PAST);
+    splice_init(&s, &have, SPLICE_AGAIN, a.route, a.route, &NO_PAST);
     answer(&b, ROUTE_CHAT, "second", STR("the same begin, and another"), &rng);
     assert_int_equal(take_rest(&b, &s, &c, &have), -EX_RESUME);
     assert_true(str_eq(buf_str(&c.text), STR("the same begin, one end")));
@@ -214,7 +214,7 @@ static void a_text_that_ends_too_early_is_refused(void **state)
     delivered_init(&have, 65536);
     answer(&a, ROUTE_CHAT, "first", STR("a long answer"), &rng);
     take_first(&a, 100, &c, &have);
-    splice_init(&s, &have, SPLICE_AGAIN, a.route, &NO_PAST);
+    splice_init(&s, &have, SPLICE_AGAIN, a.route, a.route, &NO_PAST);
     answer(&b, ROUTE_CHAT, "second", STR("a long"), &rng);
     assert_int_equal(take_rest(&b, &s, &c, &have), -EX_RESUME);
     splice_fini(&s);
@@ -242,7 +242,7 @@ static void splice_all(enum api_route_id id, const char *const *before, const ch
         api_answer_record(&judge, route->family != API_OLLAMA, str_of(*before));
         delivered_add(&have, &judge.piece, str_of(*before));
     }
-    splice_init(&s, &have, begin, route, past);
+    splice_init(&s, &have, begin, route, route, past);
     api_answer_init(&judge, route);
     for (; *after != NULL; after++) {
         struct str fresh;
@@ -364,6 +364,37 @@ static void sequence_numbers_go_on(void **state)
     buf_fini(&out);
 }
 
+static void a_generation_behind_a_rendered_prompt_is_the_rest_of_a_chat(void **state)
+{
+    const struct splice_past past = {.n_tokens = 2};
+    struct delivered have;
+    struct api_answer judge;
+    struct splice s;
+    struct str fresh;
+
+    (void)state;
+    delivered_init(&have, 1024);
+    splice_init(&s, &have, SPLICE_BEHIND, api_route_get(ROUTE_CHAT), api_route_get(ROUTE_GENERATE),
+                &past);
+    api_answer_init(&judge, api_route_get(ROUTE_GENERATE));
+    for (unsigned i = 0; i < 2; i++) {
+        static const char *const records[] = {
+            "{\"model\":\"m\",\"response\":\"a\\n\",\"done\":false}\n",
+            "{\"model\":\"m\",\"response\":\"\",\"done\":true,\"eval_count\":3}\n"};
+        static const char *const chats[] = {
+            "{\"model\":\"m\",\"message\":{\"role\":\"assistant\",\"content\":\"a\\n\"},"
+            "\"done\":false}\n",
+            "{\"model\":\"m\",\"message\":{\"role\":\"assistant\",\"content\":\"\"},\"done\":true,"
+            "\"eval_count\":5}\n"};
+
+        api_answer_record(&judge, false, str_of(records[i]));
+        assert_int_equal(splice_record(&s, &judge, str_of(records[i]), &fresh), 0);
+        assert_true(str_eq(fresh, str_of(chats[i])));
+    }
+    splice_fini(&s);
+    delivered_fini(&have);
+}
+
 static void an_error_of_the_node_is_passed_on(void **state)
 {
     static const char *const before[] = {"{\"response\":\"a\"}", NULL};
@@ -409,6 +440,7 @@ int main(void)
         cmocka_unit_test(thinking_and_content_are_kept_apart),
         cmocka_unit_test(events_in_a_fixed_order_come_once_and_keep_their_ids),
         cmocka_unit_test(sequence_numbers_go_on),
+        cmocka_unit_test(a_generation_behind_a_rendered_prompt_is_the_rest_of_a_chat),
         cmocka_unit_test(an_error_of_the_node_is_passed_on),
         cmocka_unit_test(what_is_too_long_or_no_text_is_unfit),
     };
