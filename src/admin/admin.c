@@ -5,13 +5,16 @@
 #include "api/error_body.h"
 #include "gateway/door.h"
 #include "gateway/gateway.h"
+#include "observe/openmetrics.h"
 
-#define BODY_MAX SETTINGS_MAX_FILE
+#define BODY_MAX   SETTINGS_MAX_FILE
+#define ANSWER_MAX (32 * 1024 * 1024)
 
 struct admin_conn {
     struct http_conn http;
     const struct page *page; /* of the request in hand */
     bool is_post;
+    bool wants_openmetrics;
     struct buf body; /* of a POST */
 };
 
@@ -96,6 +99,7 @@ static int on_head(struct http_conn *c, const struct h1_head *head)
 
     a->page = find_page(head->path);
     a->is_post = head->method == H1_POST;
+    a->wants_openmetrics = openmetrics_is_accepted(h1_field_get(head, STR("accept")));
     buf_reset(&a->body);
     if (a->page == NULL)
         return refuse(c, REASON_not_found);
@@ -113,22 +117,35 @@ static int on_body(struct http_conn *c, struct str bytes)
     return !a->is_post || buf_put(&a->body, bytes) == 0 ? 0 : refuse(c, REASON_too_large);
 }
 
+static bool is_openmetrics(const struct admin_conn *a)
+{
+    return a->wants_openmetrics && a->page->print == view_metrics;
+}
+
 static int make_answer(struct admin_conn *a, struct buf *out, int *ret_status)
 {
     struct gateway *g = gateway_of(&a->http);
 
-    return a->is_post ? a->page->act(g, buf_str(&a->body), out, ret_status)
-                      : a->page->print(g, out, ret_status);
+    if (a->is_post)
+        return a->page->act(g, buf_str(&a->body), out, ret_status);
+    return is_openmetrics(a) ? view_openmetrics(g, out) : a->page->print(g, out, ret_status);
+}
+
+static const char *type_of(const struct admin_conn *a)
+{
+    if (a->is_post)
+        return a->page->act_type;
+    return is_openmetrics(a) ? OPENMETRICS_TYPE : a->page->type;
 }
 
 static void on_request(struct http_conn *c)
 {
     struct admin_conn *a = container_of(c, struct admin_conn, http);
-    struct buf body = BUF_INIT(16 * 1024 * 1024);
+    struct buf body = BUF_INIT(ANSWER_MAX);
     char fields[128];
     int status = 200;
     int n = snprintf(fields, sizeof(fields), "Content-Type: %s\r\nCache-Control: no-store\r\n",
-                     a->is_post ? a->page->act_type : a->page->type);
+                     type_of(a));
 
     if (make_answer(a, &body, &status) < 0)
         (void)refuse(c, REASON_overload);

@@ -6,6 +6,7 @@
 #include "gateway/gateway.h"
 #include "json/writer.h"
 #include "observe/log.h"
+#include "observe/openmetrics.h"
 
 int view_livez(struct gateway *g, struct buf *out, int *ret_status)
 {
@@ -243,5 +244,19 @@ int view_metrics(struct gateway *g, struct buf *out, int *ret_status)
         r = view_node_metrics(g, out);
     if (r == 0)
         r = print_reloads(g, out);
+    if (r == 0)
+        r = view_process_metrics(out);
     return r == 0 ? print_process(g, out) : r;
+}
+
+int view_openmetrics(struct gateway *g, struct buf *out)
+{
+    struct buf text = BUF_INIT(32 * 1024 * 1024);
+    int status;
+    int r = view_metrics(g, &text, &status);
+
+    if (r == 0)
+        r = openmetrics_print(buf_str(&text), out);
+    buf_fini(&text);
+    return r;
 }

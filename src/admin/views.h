@@ -13,6 +13,11 @@ struct gateway;
 /* The metric families that have the label `node`, and no other owner: its state, and its connections. */
 MUST_USE int view_node_metrics(struct gateway *g, struct buf *out);
 
+/* Memory, descriptors, processor time, under the names that all programs use. */
+MUST_USE int view_process_metrics(struct buf *out);
+
+MUST_USE int view_openmetrics(struct gateway *g, struct buf *out);
+
 /* The effective configuration. */
 MUST_USE int view_config(struct gateway *g, struct buf *out, int *ret_status);
 

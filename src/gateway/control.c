@@ -160,6 +160,8 @@ int control_init(struct control *c, struct gateway *g, const struct control_ops 
     };
     r = http_server_open(&c->admin, admin_fd);
     if (r == 0)
+        r = beat_start(&c->beat, &c->loop, c->metrics);
+    if (r == 0)
         r = net_signal_start(&c->loop, &c->signals[0], SIGTERM, on_signal);
     if (r == 0)
         r = net_signal_start(&c->loop, &c->signals[1], SIGINT, on_signal);
@@ -182,6 +184,7 @@ void control_fini(struct control *c)
     if (c->has_loop) {
         http_server_close(&c->admin);
         prober_stop(&c->prober);
+        beat_stop(&c->beat);
         flights_close(c);
         net_signal_stop(&c->signals[0]);
         net_signal_stop(&c->signals[1]);

@@ -8,6 +8,7 @@
  */
 
 #include "fleet/probe.h"
+#include "gateway/beat.h"
 #include "gateway/http_conn.h"
 #include "net/signal.h"
 
@@ -43,6 +44,7 @@ struct control {
     struct http_out out;
     struct addr admin_addr;
     struct metrics *metrics; /* of the control loop */
+    struct beat beat;
     struct list lookers;
     struct list flights; /* see flight.h */
     nsec_t round_ended;

@@ -212,6 +212,15 @@ static void on_bytes(struct attempt *a, struct str bytes)
         relay_bytes(ex, bytes);
 }
 
+static void note_record(struct timeline *tl)
+{
+    nsec_t now = time_now();
+
+    if (tl->last_record > 0)
+        histogram_put(&tl->between, now - tl->last_record);
+    tl->last_record = now;
+}
+
 static void on_flush(struct attempt *a)
 {
     struct exchange *ex = container_of(a, struct exchange, attempt);
@@ -219,6 +228,8 @@ static void on_flush(struct attempt *a)
     if (ex->state != EXCHANGE_RELAYING)
         return;
     ex->sink->ops->flush(ex->sink);
+    if (a->is_stream)
+        note_record(&ex->tl);
     if (ex->state != EXCHANGE_RELAYING)
         return;
     if (ex->sink->ops->is_full(ex->sink)) {

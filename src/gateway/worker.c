@@ -149,6 +149,8 @@ int worker_init(struct worker *w, struct gateway *gateway, const int *fds)
     if (r == 0)
         r = net_timer_init(&w->loop, &w->drain_timer, on_drain_timeout);
     if (r == 0)
+        r = beat_start(&w->beat, &w->loop, w->metrics);
+    if (r == 0)
         r = worker_nodes_init(&w->nodes, w);
     if (r == 0)
         r = init_servers(w, fds);
@@ -165,6 +167,7 @@ static void close_all(struct worker *w)
     for (size_t i = 0; i < w->gateway->n_mcp_listens && w->mcp_listeners != NULL; i++)
         mcp_listener_close(&w->mcp_listeners[i]);
     worker_nodes_close(&w->nodes);
+    beat_stop(&w->beat);
     net_timer_fini(&w->loop, &w->drain_timer);
 }
 

@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "base/rng.h"
+#include "gateway/beat.h"
 #include "gateway/http_conn.h"
 #include "gateway/mcp_conn.h"
 #include "gateway/nodes.h"
@@ -28,6 +29,7 @@ struct worker {
     struct mcp_listener *mcp_listeners; /* one per MCP listener */
     struct http_out out;
     struct metrics *metrics;
+    struct beat beat;
     struct rng rng;
     struct list exchanges;
     size_t n_exchanges;

@@ -16,6 +16,7 @@ struct metrics {
     int64_t n_in_flight;
     uint64_t counters[N_METRICS_COUNTERS];
     int64_t gauges[N_METRICS_GAUGES];
+    struct histogram loop_lag;
 };
 
 struct metrics *metrics_new(void)
@@ -88,6 +89,7 @@ void metrics_exchange_end(struct metrics *m, const struct timeline *t)
     s->tokens_out += t->usage.tokens_out;
     if (t->first_record > 0)
         histogram_put(&s->first_record, since_begin(t, t->first_record));
+    histogram_add(&s->between, &t->between);
     histogram_put(&s->total, since_begin(t, t->ended));
     (void)pthread_mutex_unlock(&m->lock);
 }
@@ -108,6 +110,13 @@ void metrics_count(struct metrics *m, enum metrics_counter counter)
     (void)pthread_mutex_unlock(&m->lock);
 }
 
+void metrics_loop_lag(struct metrics *m, nsec_t lag)
+{
+    (void)pthread_mutex_lock(&m->lock);
+    histogram_put(&m->loop_lag, lag > 0 ? lag : 0);
+    (void)pthread_mutex_unlock(&m->lock);
+}
+
 void metrics_gauge_add(struct metrics *m, enum metrics_gauge gauge, int64_t delta)
 {
     (void)pthread_mutex_lock(&m->lock);
@@ -120,6 +129,7 @@ static void add(struct metrics *sum, struct metrics *m)
     (void)pthread_mutex_lock(&m->lock);
     series_add_table(&sum->exchanges, &m->exchanges);
     series_add_table(&sum->attempts, &m->attempts);
+    histogram_add(&sum->loop_lag, &m->loop_lag);
     sum->n_in_flight += m->n_in_flight;
     for (int i = 0; i < N_METRICS_COUNTERS; i++)
         sum->counters[i] += m->counters[i];
@@ -166,8 +176,14 @@ static int print_histograms(const struct family *f, const struct series_table *t
     size_t i = 0;
 
     for (const struct series *s; r == 0 && (s = series_at(table, i)) != NULL; i++) {
-        if (value(s)->n > 0)
-            r = histogram_print(f->name, s, value(s), out);
+        /* Four values of at most 255 bytes, each byte escaped to two. */
+        CLEANUP(buf_fini) struct buf labels = BUF_INIT(4096);
+
+        if (value(s)->n == 0)
+            continue;
+        r = series_print_labels(s, table->which, &labels);
+        if (r == 0)
+            r = histogram_print(f->name, buf_str(&labels), value(s), out);
     }
     return r;
 }
@@ -192,6 +208,11 @@ static const struct histogram *get_first_record(const struct series *s)
     return &s->first_record;
 }
 
+static const struct histogram *get_between(const struct series *s)
+{
+    return &s->between;
+}
+
 static const struct histogram *get_total(const struct series *s)
 {
     return &s->total;
@@ -205,6 +226,10 @@ static const struct family attempts = {"chasqui_attempts_total", "counter",
 static const struct family first_record = {
     "chasqui_first_record_seconds", "histogram",
     "From a request's first byte to the first record of its answer"};
+static const struct family between = {"chasqui_between_records_seconds", "histogram",
+                                      "Between two records of a streamed answer"};
+static const struct family loop_lag = {"chasqui_loop_lag_seconds", "histogram",
+                                       "How late a timer was, each second on each loop"};
 static const struct family total = {"chasqui_request_seconds", "histogram",
                                     "From a request's first byte to its end"};
 static const struct family tokens_in = {"chasqui_tokens_in_total", "counter",
@@ -255,32 +280,25 @@ static int print_scalars(const struct metrics *sum, struct buf *out)
     return r;
 }
 
-/* Families with fewer labels are sums of the series that differ in the others only. */
-static int print_by_route(const struct metrics *sum, struct buf *out)
+/* Without the status, which the reason tells: sums of the series that differ in it only. */
+static int print_by_reason(const struct metrics *sum, struct buf *out)
 {
-    struct series_table by_route;
+    struct series_table table;
     int r;
 
-    series_table_init(&by_route, SERIES_ROUTE | SERIES_MODEL | SERIES_NODE, METRICS_MAX_SERIES);
-    series_add_table(&by_route, &sum->exchanges);
-    r = print_histograms(&first_record, &by_route, get_first_record, out);
+    series_table_init(&table, SERIES_ROUTE | SERIES_MODEL | SERIES_NODE | SERIES_REASON,
+                      METRICS_MAX_SERIES);
+    series_add_table(&table, &sum->exchanges);
+    r = print_histograms(&first_record, &table, get_first_record, out);
     if (r == 0)
-        r = print_histograms(&total, &by_route, get_total, out);
-    series_table_fini(&by_route);
-    return r;
-}
-
-static int print_by_model(const struct metrics *sum, struct buf *out)
-{
-    struct series_table by_model;
-    int r;
-
-    series_table_init(&by_model, SERIES_MODEL | SERIES_NODE, METRICS_MAX_SERIES);
-    series_add_table(&by_model, &sum->exchanges);
-    r = print_counters(&tokens_in, &by_model, get_tokens_in, out);
+        r = print_histograms(&between, &table, get_between, out);
     if (r == 0)
-        r = print_counters(&tokens_out, &by_model, get_tokens_out, out);
-    series_table_fini(&by_model);
+        r = print_histograms(&total, &table, get_total, out);
+    if (r == 0)
+        r = print_counters(&tokens_in, &table, get_tokens_in, out);
+    if (r == 0)
+        r = print_counters(&tokens_out, &table, get_tokens_out, out);
+    series_table_fini(&table);
     return r;
 }
 
@@ -291,9 +309,11 @@ static int print(const struct metrics *sum, struct buf *out)
     if (r == 0)
         r = print_counters(&attempts, &sum->attempts, get_n, out);
     if (r == 0)
-        r = print_by_route(sum, out);
+        r = print_by_reason(sum, out);
     if (r == 0)
-        r = print_by_model(sum, out);
+        r = print_head(&loop_lag, out);
+    if (r == 0)
+        r = histogram_print(loop_lag.name, STR_NULL, &sum->loop_lag, out);
     return r < 0 ? r : print_scalars(sum, out);
 }
 

@@ -14,7 +14,7 @@
 #include "base/buf.h"
 #include "observe/timeline.h"
 
-#define METRICS_MAX_SERIES 4096
+#define METRICS_MAX_SERIES 2048 /* three histograms of 18 lines each: 15 MB of text */
 
 struct metrics;
 
@@ -23,10 +23,9 @@ struct metrics *metrics_free(struct metrics *m); /* accepts NULL; returns NULL *
 
 /*
  * An exchange began / ended. Counted: chasqui_requests_total{route,model,node,status,reason},
- * chasqui_requests_in_flight, chasqui_attempts_total{node,outcome},
- * chasqui_first_record_seconds{route,model,node} and chasqui_request_seconds{route,model,node}
- * (histograms, buckets 0.005 .01 .025 .05 .1 .25 .5 1 2.5 5 10 30 60 120 300),
- * chasqui_tokens_in_total, chasqui_tokens_out_total{model,node}.
+ * chasqui_requests_in_flight, chasqui_attempts_total{node,outcome}; by route, model, node and
+ * reason the histograms chasqui_first_record_seconds, chasqui_between_records_seconds and
+ * chasqui_request_seconds, and chasqui_tokens_in_total, chasqui_tokens_out_total.
  */
 void metrics_exchange_begin(struct metrics *m);
 void metrics_exchange_end(struct metrics *m, const struct timeline *t);
@@ -49,6 +48,9 @@ enum metrics_gauge {
 };
 
 void metrics_gauge_add(struct metrics *m, enum metrics_gauge gauge, int64_t delta);
+
+/* How late a timer of the thread's loop was: chasqui_loop_lag_seconds. */
+void metrics_loop_lag(struct metrics *m, nsec_t lag);
 
 /* Appends the sum of @n structs. Each family has HELP and TYPE. Return: 0, -ENOBUFS, -ENOMEM. */
 MUST_USE int metrics_print(struct metrics *const *all, size_t n, struct buf *out);

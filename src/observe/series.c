@@ -2,77 +2,11 @@
 #include "observe/series.h"
 
 #include <errno.h>
-#include <inttypes.h>
 
 #include "observe/text.h"
 
 #define FIRST_SLOTS 64
 #define MAX_NAME    255
-
-/* ---- histograms ---- */
-
-struct bucket {
-    nsec_t bound; /* inclusive */
-    const char *le;
-};
-
-static const struct bucket buckets[HISTOGRAM_N_BUCKETS] = {
-    {5 * NSEC_PER_MSEC, "0.005"}, {10 * NSEC_PER_MSEC, "0.01"}, {25 * NSEC_PER_MSEC, "0.025"},
-    {50 * NSEC_PER_MSEC, "0.05"}, {100 * NSEC_PER_MSEC, "0.1"}, {250 * NSEC_PER_MSEC, "0.25"},
-    {500 * NSEC_PER_MSEC, "0.5"}, {NSEC_PER_SEC, "1"},          {2500 * NSEC_PER_MSEC, "2.5"},
-    {5 * NSEC_PER_SEC, "5"},      {10 * NSEC_PER_SEC, "10"},    {30 * NSEC_PER_SEC, "30"},
-    {60 * NSEC_PER_SEC, "60"},    {120 * NSEC_PER_SEC, "120"},  {300 * NSEC_PER_SEC, "300"},
-};
-
-void histogram_put(struct histogram *h, nsec_t duration)
-{
-    size_t i = 0;
-
-    while (i < HISTOGRAM_N_BUCKETS && duration > buckets[i].bound)
-        i++;
-    h->buckets[i]++;
-    h->n++;
-    h->sum_ns += (uint64_t)duration;
-}
-
-static void histogram_add(struct histogram *h, const struct histogram *from)
-{
-    for (size_t i = 0; i <= HISTOGRAM_N_BUCKETS; i++)
-        h->buckets[i] += from->buckets[i];
-    h->n += from->n;
-    h->sum_ns += from->sum_ns;
-}
-
-static int print_bucket(const char *name, struct str labels, const char *le, uint64_t n,
-                        struct buf *out)
-{
-    return buf_printf(out, "%s_bucket{" STR_FMT ",le=\"%s\"} %" PRIu64 "\n", name, STR_ARG(labels),
-                      le, n);
-}
-
-int histogram_print(const char *name, const struct series *s, const struct histogram *h,
-                    struct buf *out)
-{
-    /* Three values of at most 255 bytes, each byte escaped to two. */
-    CLEANUP(buf_fini) struct buf text = BUF_INIT(2048);
-    int r = series_print_labels(s, SERIES_ROUTE | SERIES_MODEL | SERIES_NODE, &text);
-    struct str labels = buf_str(&text);
-    uint64_t n = 0;
-
-    for (size_t i = 0; r == 0 && i < HISTOGRAM_N_BUCKETS; i++) {
-        n += h->buckets[i];
-        r = print_bucket(name, labels, buckets[i].le, n, out);
-    }
-    if (r == 0)
-        r = print_bucket(name, labels, "+Inf", h->n, out);
-    if (r == 0)
-        r = buf_printf(out, "%s_sum{" STR_FMT "} %" PRIu64 ".%09" PRIu64 "\n", name,
-                       STR_ARG(labels), h->sum_ns / (uint64_t)NSEC_PER_SEC,
-                       h->sum_ns % (uint64_t)NSEC_PER_SEC);
-    return r < 0 ? r
-                 : buf_printf(out, "%s_count{" STR_FMT "} %" PRIu64 "\n", name, STR_ARG(labels),
-                              h->n);
-}
 
 /* ---- labels ---- */
 
@@ -331,6 +265,7 @@ void series_add_table(struct series_table *t, const struct series_table *from)
         sum->tokens_in += s->tokens_in;
         sum->tokens_out += s->tokens_out;
         histogram_add(&sum->first_record, &s->first_record);
+        histogram_add(&sum->between, &s->between);
         histogram_add(&sum->total, &s->total);
     }
 }

@@ -11,17 +11,7 @@
 #include "api/reason.h"
 #include "base/buf.h"
 #include "base/hash.h"
-#include "base/time.h"
-
-#define HISTOGRAM_N_BUCKETS 15 /* without +Inf */
-
-struct histogram {
-    uint64_t buckets[HISTOGRAM_N_BUCKETS + 1]; /* not cumulative; the last is +Inf */
-    uint64_t n;
-    uint64_t sum_ns;
-};
-
-void histogram_put(struct histogram *h, nsec_t duration);
+#include "observe/histogram.h"
 
 enum series_label {
     SERIES_ROUTE = 1,
@@ -48,6 +38,7 @@ struct series {
     uint64_t tokens_in;
     uint64_t tokens_out;
     struct histogram first_record;
+    struct histogram between; /* two records */
     struct histogram total;
 };
 
@@ -83,9 +74,3 @@ void series_add_table(struct series_table *t, const struct series_table *from);
 
 /* `route="/api/chat",model="a"`: those in @which, values escaped. Return: 0, -ENOBUFS, -ENOMEM. */
 MUST_USE int series_print_labels(const struct series *s, unsigned which, struct buf *out);
-
-/*
- * All lines of one histogram with labels route, model and node. Return: as series_print_labels().
- */
-MUST_USE int histogram_print(const char *name, const struct series *s, const struct histogram *h,
-                             struct buf *out);

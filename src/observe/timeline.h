@@ -11,7 +11,7 @@
 #include "api/answer.h"
 #include "api/reason.h"
 #include "api/route.h"
-#include "base/time.h"
+#include "observe/histogram.h"
 
 #define REQUEST_ID_LEN 26
 
@@ -26,7 +26,7 @@ struct timeline {
     struct str peer;     /* client's address */
     uint32_t n_attempts;
     uint32_t n_resumes; /* of them, those that went on with a broken answer */
-    int status; /* sent to the client; 0: none was */
+    int status;         /* sent to the client; 0: none was */
     enum reason reason;
     bool is_stream;
     bool is_known_model; /* a node serves it: it may be a metric label */
@@ -35,11 +35,13 @@ struct timeline {
     nsec_t connected;    /* connection for the last attempt at hand */
     nsec_t sent;         /* request written to the node */
     nsec_t first_record; /* first record (or body byte) to the client */
+    nsec_t last_record;  /* to the client, of a streamed answer */
     nsec_t ended;
     uint64_t bytes_in;  /* of the request body */
     uint64_t bytes_out; /* of the answer's body */
     uint64_t n_records;
     struct api_usage usage;
+    struct histogram between; /* records; those of one turn of the loop are one */
 };
 
 /*

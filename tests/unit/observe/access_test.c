@@ -59,7 +59,8 @@ static void a_json_line_has_every_key(void **state)
         "\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\",\"peer\":\"127.0.0.1:5000\",\"key\":"
         "\"web\","
         "\"method\":\"POST\",\"route\":\"/api/chat\",\"model\":\"llama3.2:3b\",\"node\":\"gpu-a\","
-        "\"attempts\":2,\"resumes\":0,\"status\":200,\"reason\":\"none\",\"stream\":true,\"connect_ms\":1.500,"
+        "\"attempts\":2,\"resumes\":0,\"status\":200,\"reason\":\"none\",\"stream\":true,\"connect_"
+        "ms\":1.500,"
         "\"first_record_ms\":45.000,\"total_ms\":1234.567,\"load_ms\":7.000,\"bytes_in\":120,"
         "\"bytes_out\":18446744073709551615,\"records\":300,\"tokens_in\":26,\"tokens_out\":298}"
         "\n");
@@ -76,7 +77,8 @@ static void what_was_not_reached_is_null(void **state)
         print(&t, ACCESS_JSON, &out),
         "{\"time\":\"2026-11-23T22:00:00.123Z\",\"request_id\":null,\"trace_id\":null,\"peer\":"
         "null,"
-        "\"key\":null,\"method\":null,\"route\":null,\"model\":null,\"node\":null,\"attempts\":0,\"resumes\":0,"
+        "\"key\":null,\"method\":null,\"route\":null,\"model\":null,\"node\":null,\"attempts\":0,"
+        "\"resumes\":0,"
         "\"status\":400,\"reason\":\"bad_request\",\"stream\":false,\"connect_ms\":null,"
         "\"first_record_ms\":null,\"total_ms\":null,\"load_ms\":null,\"bytes_in\":0,\"bytes_out\":"
         "0,"

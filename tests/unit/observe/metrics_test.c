@@ -23,6 +23,8 @@ static struct timeline chat(const char *model, const char *node, int status)
         .first_record = NSEC_PER_SEC + 10 * NSEC_PER_MSEC,
         .ended = 3 * NSEC_PER_SEC,
         .usage = {.tokens_in = 10, .tokens_out = 20},
+        /* two pauses of 40 ms */
+        .between = {.buckets = {[3] = 2}, .n = 2, .sum_ns = 80 * (uint64_t)NSEC_PER_MSEC},
     };
 }
 
@@ -92,64 +94,219 @@ static const char *const expected[] = {
     "# HELP chasqui_first_record_seconds From a request's first byte to the first record of its "
     "answer\n",
     "# TYPE chasqui_first_record_seconds histogram\n",
-    "chasqui_first_record_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"0.005\"} "
-    "0\n",
-    "chasqui_first_record_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"0.01\"} "
-    "2\n",
-    "chasqui_first_record_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"0.025\"} "
-    "2\n",
-    "chasqui_first_record_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"0.05\"} "
-    "2\n",
-    "chasqui_first_record_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"0.1\"} "
-    "2\n",
-    "chasqui_first_record_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"0.25\"} "
-    "2\n",
-    "chasqui_first_record_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"0.5\"} "
-    "2\n",
-    "chasqui_first_record_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"1\"} 2\n",
-    "chasqui_first_record_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"2.5\"} "
-    "2\n",
-    "chasqui_first_record_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"5\"} 2\n",
-    "chasqui_first_record_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"10\"} "
-    "2\n",
-    "chasqui_first_record_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"30\"} "
-    "2\n",
-    "chasqui_first_record_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"60\"} "
-    "2\n",
-    "chasqui_first_record_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"120\"} "
-    "2\n",
-    "chasqui_first_record_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"300\"} "
-    "2\n",
-    "chasqui_first_record_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"+Inf\"} "
-    "2\n",
-    "chasqui_first_record_seconds_sum{route=\"/api/chat\",model=\"a\",node=\"n1\"} 0.020000000\n",
-    "chasqui_first_record_seconds_count{route=\"/api/chat\",model=\"a\",node=\"n1\"} 2\n",
+    "chasqui_first_record_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"0.005\"} 0\n",
+    "chasqui_first_record_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"0.01\"} 2\n",
+    "chasqui_first_record_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"0.025\"} 2\n",
+    "chasqui_first_record_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"0.05\"} 2\n",
+    "chasqui_first_record_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"0.1\"} 2\n",
+    "chasqui_first_record_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"0.25\"} 2\n",
+    "chasqui_first_record_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"0.5\"} 2\n",
+    "chasqui_first_record_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"1.0\"} 2\n",
+    "chasqui_first_record_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"2.5\"} 2\n",
+    "chasqui_first_record_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"5.0\"} 2\n",
+    "chasqui_first_record_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"10.0\"} 2\n",
+    "chasqui_first_record_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"30.0\"} 2\n",
+    "chasqui_first_record_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"60.0\"} 2\n",
+    "chasqui_first_record_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"120.0\"} 2\n",
+    "chasqui_first_record_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"300.0\"} 2\n",
+    "chasqui_first_record_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"+Inf\"} 2\n",
+    "chasqui_first_record_seconds_sum{route=\"/api/chat\",model=\"a\",node=\"n1\",reason=\"none\"} "
+    "0.020000000\n",
+    "chasqui_first_record_seconds_count{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\"} 2\n",
+    "# HELP chasqui_between_records_seconds Between two records of a streamed answer\n",
+    "# TYPE chasqui_between_records_seconds histogram\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"0.005\"} 0\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"0.01\"} 0\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"0.025\"} 0\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"0.05\"} 4\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"0.1\"} 4\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"0.25\"} 4\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"0.5\"} 4\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"1.0\"} 4\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"2.5\"} 4\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"5.0\"} 4\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"10.0\"} 4\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"30.0\"} 4\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"60.0\"} 4\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"120.0\"} 4\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"300.0\"} 4\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"+Inf\"} 4\n",
+    "chasqui_between_records_seconds_sum{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\"} 0.160000000\n",
+    "chasqui_between_records_seconds_count{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\"} 4\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"0.005\"} 0\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"0.01\"} 0\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"0.025\"} 0\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"0.05\"} 2\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"0.1\"} 2\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"0.25\"} 2\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"0.5\"} 2\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"1.0\"} 2\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"2.5\"} 2\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"5.0\"} 2\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"10.0\"} 2\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"30.0\"} 2\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"60.0\"} 2\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"120.0\"} 2\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"300.0\"} 2\n",
+    "chasqui_between_records_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"+Inf\"} 2\n",
+    "chasqui_between_records_seconds_sum{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\"} 0.080000000\n",
+    "chasqui_between_records_seconds_count{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\"} 2\n",
     "# HELP chasqui_request_seconds From a request's first byte to its end\n",
     "# TYPE chasqui_request_seconds histogram\n",
-    "chasqui_request_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"0.005\"} 0\n",
-    "chasqui_request_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"0.01\"} 0\n",
-    "chasqui_request_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"0.025\"} 0\n",
-    "chasqui_request_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"0.05\"} 0\n",
-    "chasqui_request_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"0.1\"} 0\n",
-    "chasqui_request_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"0.25\"} 0\n",
-    "chasqui_request_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"0.5\"} 0\n",
-    "chasqui_request_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"1\"} 0\n",
-    "chasqui_request_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"2.5\"} 2\n",
-    "chasqui_request_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"5\"} 2\n",
-    "chasqui_request_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"10\"} 2\n",
-    "chasqui_request_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"30\"} 2\n",
-    "chasqui_request_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"60\"} 2\n",
-    "chasqui_request_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"120\"} 2\n",
-    "chasqui_request_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"300\"} 2\n",
-    "chasqui_request_seconds_bucket{route=\"/api/chat\",model=\"a\",node=\"n1\",le=\"+Inf\"} 3\n",
-    "chasqui_request_seconds_sum{route=\"/api/chat\",model=\"a\",node=\"n1\"} 405.000000001\n",
-    "chasqui_request_seconds_count{route=\"/api/chat\",model=\"a\",node=\"n1\"} 3\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"0.005\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"0.01\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"0.025\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"0.05\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"0.1\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"0.25\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"0.5\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"1.0\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"2.5\"} 2\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"5.0\"} 2\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"10.0\"} 2\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"30.0\"} 2\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"60.0\"} 2\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"120.0\"} 2\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"300.0\"} 2\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"none\",le=\"+Inf\"} 2\n",
+    "chasqui_request_seconds_sum{route=\"/api/chat\",model=\"a\",node=\"n1\",reason=\"none\"} "
+    "4.000000000\n",
+    "chasqui_request_seconds_count{route=\"/api/chat\",model=\"a\",node=\"n1\",reason=\"none\"} "
+    "2\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"0.005\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"0.01\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"0.025\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"0.05\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"0.1\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"0.25\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"0.5\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"1.0\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"2.5\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"5.0\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"10.0\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"30.0\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"60.0\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"120.0\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"300.0\"} 0\n",
+    "chasqui_request_seconds_bucket{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\",le=\"+Inf\"} 1\n",
+    "chasqui_request_seconds_sum{route=\"/api/chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\"} "
+    "401.000000001\n",
+    "chasqui_request_seconds_count{route=\"/api/"
+    "chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\"} 1\n",
     "# HELP chasqui_tokens_in_total Prompt tokens, as nodes count them\n",
     "# TYPE chasqui_tokens_in_total counter\n",
-    "chasqui_tokens_in_total{model=\"a\",node=\"n1\"} 30\n",
+    "chasqui_tokens_in_total{route=\"/api/chat\",model=\"a\",node=\"n1\",reason=\"none\"} 20\n",
+    "chasqui_tokens_in_total{route=\"/api/chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\"} 10\n",
     "# HELP chasqui_tokens_out_total Generated tokens, as nodes count them\n",
     "# TYPE chasqui_tokens_out_total counter\n",
-    "chasqui_tokens_out_total{model=\"a\",node=\"n1\"} 60\n",
+    "chasqui_tokens_out_total{route=\"/api/chat\",model=\"a\",node=\"n1\",reason=\"none\"} 40\n",
+    "chasqui_tokens_out_total{route=\"/api/chat\",model=\"a\",node=\"n1\",reason=\"node_5xx\"} "
+    "20\n",
+    "# HELP chasqui_loop_lag_seconds How late a timer was, each second on each loop\n",
+    "# TYPE chasqui_loop_lag_seconds histogram\n",
+    "chasqui_loop_lag_seconds_bucket{le=\"0.005\"} 1\n",
+    "chasqui_loop_lag_seconds_bucket{le=\"0.01\"} 1\n",
+    "chasqui_loop_lag_seconds_bucket{le=\"0.025\"} 2\n",
+    "chasqui_loop_lag_seconds_bucket{le=\"0.05\"} 2\n",
+    "chasqui_loop_lag_seconds_bucket{le=\"0.1\"} 2\n",
+    "chasqui_loop_lag_seconds_bucket{le=\"0.25\"} 2\n",
+    "chasqui_loop_lag_seconds_bucket{le=\"0.5\"} 2\n",
+    "chasqui_loop_lag_seconds_bucket{le=\"1.0\"} 2\n",
+    "chasqui_loop_lag_seconds_bucket{le=\"2.5\"} 2\n",
+    "chasqui_loop_lag_seconds_bucket{le=\"5.0\"} 2\n",
+    "chasqui_loop_lag_seconds_bucket{le=\"10.0\"} 2\n",
+    "chasqui_loop_lag_seconds_bucket{le=\"30.0\"} 2\n",
+    "chasqui_loop_lag_seconds_bucket{le=\"60.0\"} 2\n",
+    "chasqui_loop_lag_seconds_bucket{le=\"120.0\"} 2\n",
+    "chasqui_loop_lag_seconds_bucket{le=\"300.0\"} 2\n",
+    "chasqui_loop_lag_seconds_bucket{le=\"+Inf\"} 2\n",
+    "chasqui_loop_lag_seconds_sum 0.021000000\n",
+    "chasqui_loop_lag_seconds_count 2\n",
     "# HELP chasqui_requests_in_flight Requests begun and not yet ended\n",
     "# TYPE chasqui_requests_in_flight gauge\n",
     "chasqui_requests_in_flight 1\n",
@@ -195,6 +352,8 @@ static void the_workers_are_summed_into_one_exposition(void **state)
     }
     metrics_exchange_end(all[1], &bad);
     metrics_attempt(all[1], STR("n1"), "reset");
+    metrics_loop_lag(all[0], NSEC_PER_MSEC);
+    metrics_loop_lag(all[1], 20 * NSEC_PER_MSEC);
     metrics_gauge_add(all[0], METRICS_CLIENTS, 5);
     metrics_gauge_add(all[1], METRICS_CLIENTS, -2);
     text = print(all, 2, &out);
@@ -235,8 +394,9 @@ static void series_are_bounded_and_the_rest_is_other(void **state)
         text,
         "chasqui_requests_total{route=\"other\",model=\"other\",node=\"other\",status=\"other\","
         "reason=\"other\"} 1002\n"));
-    assert_non_null(
-        strstr(text, "chasqui_tokens_in_total{model=\"other\",node=\"other\"} 10030\n"));
+    assert_non_null(strstr(text,
+                           "chasqui_tokens_in_total{route=\"other\",model=\"other\",node=\"other\","
+                           "reason=\"other\"} 10020\n"));
     assert_int_equal(count_lines_with(text, "chasqui_request_seconds_count{"),
                      METRICS_MAX_SERIES + 1);
     assert_no_series_twice(text);
