@@ -215,7 +215,6 @@ struct mcp_session {
     struct mcp_out *first_control;
     struct mcp_out *last_control;
     struct mcp_batch *batch; /* what is being written */
-    void *request_memory;    /* of the request that is being told */
     struct mcp_tx tx;
     struct mcp_rx rx;
     uint64_t order;
@@ -229,9 +228,12 @@ struct mcp_session {
     nsec_t tail_since;    /* half a frame is waiting */
     nsec_t stall_since;   /* of the batch */
     nsec_t starved_since; /* of connection credit; NSEC_NEVER: it is not */
-    nsec_t held_since;    /* of the first of those held */
-    nsec_t calls_due;     /* no call's due is earlier */
-    nsec_t end_due;       /* first frame, grace or linger, by state */
+    union {
+        nsec_t held_since;    /* client: of the first of those held */
+        void *request_memory; /* server: of the request that is being told */
+    };
+    nsec_t calls_due; /* no call's due is earlier */
+    nsec_t end_due;   /* first frame, grace or linger, by state */
     nsec_t abuse_at;
     uint32_t abuse_left; /* thousandths */
     uint32_t n_buckets;
