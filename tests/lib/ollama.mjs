@@ -70,17 +70,23 @@ export class OllamaNode {
     }
 
     async #spawn(owner, binary) {
-        const home = temporaryDirectory(owner);
-        const port = await freePort();
-        this.url = `http://127.0.0.1:${port}`;
+        this.binary = binary;
+        this.home = temporaryDirectory(owner);
+        this.url = `http://127.0.0.1:${await freePort()}`;
+        owner.after(() => this.#stop());
+        await this.start();
+    }
+
+    /** Again on its port, with its models, after kill(). */
+    async start() {
+        const { home, port } = this;
         const env = { PATH: process.env.PATH, HOME: home, OLLAMA_MODELS: path.join(home, 'models'), OLLAMA_HOST: `127.0.0.1:${port}`,
                       OLLAMA_NUM_PARALLEL: '1', OLLAMA_KEEP_ALIVE: '10m' };
         this.log = '';
         /* A process group of its own: Ollama's runners are its children and end with it. */
-        this.child = spawn(binary, ['serve'], { env, detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
+        this.child = spawn(this.binary, ['serve'], { env, detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
         this.child.stderr.on('data', (data) => (this.log = (this.log + data).slice(-20_000)));
-        const exited = new Promise((resolve) => this.child.on('exit', resolve));
-        owner.after(() => this.#stop(exited));
+        this.exited = new Promise((resolve) => this.child.on('exit', resolve));
         await until(async () => {
             if (this.child.exitCode !== null)
                 throw new Error(`ollama ended with ${this.child.exitCode}:\n${this.log}`);
@@ -88,10 +94,16 @@ export class OllamaNode {
         }, 'Ollama listens', SAYS_IT_LISTENS);
     }
 
-    async #stop(exited) {
+    /** As a power cut: the server and its runners, at once. */
+    kill() {
+        process.kill(-this.child.pid, 'SIGKILL');
+        return this.exited;
+    }
+
+    async #stop() {
         this.child.kill('SIGTERM');
-        const hard = setTimeout(() => process.kill(-this.child.pid, 'SIGKILL'), slow(5_000));
-        await exited;
+        const hard = setTimeout(() => this.kill(), slow(5_000));
+        await this.exited;
         clearTimeout(hard);
         try {
             process.kill(-this.child.pid, 'SIGKILL'); /* runners that were left */
