@@ -95,6 +95,15 @@ void net_stream_read_start(struct net_stream *s)
         s->is_reading = true;
 }
 
+bool net_stream_has_input(const struct net_stream *s)
+{
+    uv_os_fd_t fd;
+    char byte;
+
+    return uv_fileno(&s->uv.handle, &fd) == 0 &&
+           recv(fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void net_stream_read_stop(struct net_stream *s)
 {
     if (!s->is_reading)

@@ -77,6 +77,15 @@ MUST_USE int net_stream_write_later(struct net_stream *s, const struct str *piec
 /* Bytes written and not yet taken by the kernel, but for what leaves at the end of the turn. */
 size_t net_stream_unsent(const struct net_stream *s);
 
+/* Whether output waits for the end of the turn, so that the peer has not seen it. */
+static inline bool net_stream_is_holding(const struct net_stream *s)
+{
+    return s->held != NULL;
+}
+
+/* Whether bytes of the peer wait to be read. Asks the kernel. */
+bool net_stream_has_input(const struct net_stream *s);
+
 void net_stream_read_start(struct net_stream *s);
 void net_stream_read_stop(struct net_stream *s);
 

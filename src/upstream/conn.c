@@ -9,6 +9,7 @@
 #define REQUEST_HEAD_MAX  (128 * 1024)
 #define HEAD_MAX          (32 * 1024)
 #define INFORMATIONAL_MAX 16
+#define SURELY_HELD_BYTES 3072         /* of a request: net/ sends it at the end of the turn */
 #define SMALL_BODY_BYTES  4096         /* goes behind the head in the same piece */
 #define BODY_PIECE_BYTES  (256 * 1024) /* of a request body, so that little of it is ever copied */
 
@@ -374,8 +375,13 @@ static void on_read(struct net_stream *s, struct str bytes)
     struct attempt *a = c->attempt;
     int r = 0;
 
+    /* An answer that nobody asked for, or not yet, is never taken for one. */
     if (a == NULL) {
-        conn_close(c, POOL_CLOSED_FAILED); /* an answer nobody asked for is never taken for one */
+        conn_close(c, POOL_CLOSED_FAILED);
+        return;
+    }
+    if (c->is_reused && net_stream_is_holding(s)) {
+        lose(c, -ECONNRESET);
         return;
     }
     a->has_answer = true;
@@ -480,14 +486,39 @@ int conn_warm(struct upstream *u)
     return r;
 }
 
+static bool is_surely_held(const struct attempt_request *q)
+{
+    return q->target.len + q->fields.len + q->body.len <= SURELY_HELD_BYTES;
+}
+
+/*
+ * An idle connection on which the node has said nothing, or NULL. A small request leaves at the end
+ * of the turn, and what the node said by then on_read() has seen; for a large one the kernel is
+ * asked.
+ */
+static struct upstream_conn *take_idle(struct upstream *u, const struct attempt_request *q)
+{
+    struct pool_member *m;
+
+    while ((m = pool_take(&u->pool)) != NULL) {
+        struct upstream_conn *c = container_of(m, struct upstream_conn, member);
+
+        if (is_surely_held(q) || !net_stream_has_input(&c->stream))
+            return c;
+        upstream_count(u, -1, 1);
+        conn_close(c, POOL_CLOSED_FAILED);
+    }
+    return NULL;
+}
+
 static int start(struct attempt *a, bool is_fresh)
 {
     struct upstream *u = a->upstream;
-    struct pool_member *idle = is_fresh ? NULL : pool_take(&u->pool);
+    struct upstream_conn *idle = is_fresh ? NULL : take_idle(u, a->request);
 
     quota_count(&u->quota.n_asked);
     if (idle != NULL)
-        return conn_reuse(container_of(idle, struct upstream_conn, member), a);
+        return conn_reuse(idle, a);
     if (u->quota.quota == NULL || quota_take(&u->quota, time_now()) == 0)
         return open_with_permit(u, a);
     upstream_wait(u, a);

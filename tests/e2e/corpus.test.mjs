@@ -139,3 +139,24 @@ for (const c of readCorpus('responses').filter((one) => one.to === 'POST')) {
         assert.deepEqual((await next.answer()).json, { control: c.node === 'reused' });
     });
 }
+
+/* Both are there when the gateway looks, the request first: it is stopped while they come. */
+for (const [size, prompt] of [['small', 'hi'], ['large', 'x'.repeat(20_000)]]) {
+    test(`9112-9.2 an answer that comes together with a ${size} request is not its answer`, async (t) => {
+        let over;
+        answer = (_req, connection) => {
+            over = connection;
+            connection.socket.write(answerOf({ done: true }));
+        };
+        const raw = await Raw.connect(t, gateway.port);
+        await raw.send(GENERATE);
+        assert.equal((await raw.answer()).status, 200);
+        answer = (_req, connection) => connection.socket.write(answerOf({ control: true }));
+        process.kill(gateway.pid, 'SIGSTOP');
+        await raw.send(request('POST', '/api/generate', { body: { model: 'm', prompt, stream: false } }));
+        await new Promise((resolve) => over.socket.write(answerOf({ evil: true }), resolve));
+        process.kill(gateway.pid, 'SIGCONT');
+        assert.deepEqual((await raw.answer()).json, { control: true });
+        await until(() => over.isClosed, 'the gateway closes the connection to the node');
+    });
+}
