@@ -29,7 +29,8 @@ enum bench_api {
 
 struct bench_settings {
     struct url url;
-    struct str key; /* empty: none */
+    struct str key;    /* empty: none */
+    struct str fields; /* further ones of HTTP, "Name: value\r\n"...; not told over mcp:// */
 
     enum bench_api api;
     struct str body; /* as it is; empty: made of these: */

@@ -6,7 +6,7 @@
 #include "api/request.h"
 #include "json/writer.h"
 
-#define FIELDS_MAX 2048
+#define FIELDS_MAX 16384
 
 static const enum api_route_id routes[] = {
     [BENCH_GENERATE] = ROUTE_GENERATE,
@@ -69,15 +69,17 @@ static int put_body(struct buf *out, const struct bench_settings *s)
     return json_writer_result(&w);
 }
 
-static int put_fields(struct bench_request *q, struct str key)
+static int put_fields(struct bench_request *q, const struct bench_settings *s)
 {
     int r = buf_printf(&q->fields,
                        "User-Agent: chasqui-bench/" CHASQUI_VERSION "\r\n"
                        "Content-Type: application/json\r\nContent-Length: %zu\r\n",
                        q->attempt.body.len);
 
-    if (r == 0 && key.len > 0)
-        r = buf_printf(&q->fields, "Authorization: Bearer " STR_FMT "\r\n", STR_ARG(key));
+    if (r == 0 && s->key.len > 0)
+        r = buf_printf(&q->fields, "Authorization: Bearer " STR_FMT "\r\n", STR_ARG(s->key));
+    if (r == 0)
+        r = buf_put(&q->fields, s->fields);
     q->attempt.fields = buf_str(&q->fields);
     return r;
 }
@@ -102,7 +104,7 @@ int bench_request_init(struct bench_request *q, const struct bench_settings *s)
         r = -EINVAL;
     if (r == 0) {
         q->is_stream = meaning.is_stream;
-        r = put_fields(q, s->key);
+        r = put_fields(q, s);
     }
     if (r < 0)
         bench_request_fini(q);

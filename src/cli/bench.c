@@ -8,8 +8,9 @@
 #include "bench/report.h"
 #include "cli/client.h"
 
-#define REPORT_MAX ((size_t)256 * 1024)
-#define PIECE      65536
+#define REPORT_MAX  ((size_t)256 * 1024)
+#define HEADERS_MAX 8192
+#define PIECE       65536
 
 /* Requests at once when --connections does not say; an open loop should not be held up by us. */
 #define CLOSED_CONNECTIONS 16
@@ -19,6 +20,7 @@ struct bench_options {
     char *model;
     char *prompt;
     char *body;
+    struct strings headers;
     int api;
     bool is_whole;
     uint64_t max_tokens;
@@ -33,6 +35,16 @@ struct bench_options {
 
 static const struct setting_choice apis[] = {
     {"generate", BENCH_GENERATE}, {"chat", BENCH_CHAT}, {"v1", BENCH_V1}, {NULL, 0}};
+
+static const char *check_header(struct str value)
+{
+    size_t colon = str_find(value, ':');
+
+    if (colon == 0 || colon == value.len || str_find(value, '\r') < value.len ||
+        str_find(value, '\n') < value.len)
+        return "is not \"Name: value\" without commas";
+    return NULL;
+}
 
 static const struct setting rows[] = {
     {.type = SETTING_STRING,
@@ -57,6 +69,13 @@ static const struct setting rows[] = {
      .flag = "--body",
      .arg = "FILE",
      .text = "JSON body to send as it is, instead of model, prompt and tokens; - for stdin"},
+    {.type = SETTING_STRINGS,
+     .offset = offsetof(struct bench_options, headers),
+     .flag = "--header",
+     .arg = "FIELD",
+     .text =
+         "Another header field, \"Name: value\" without commas; over http:// only, may be repeated",
+     .check = check_header},
     {.type = SETTING_ENUM,
      .offset = offsetof(struct bench_options, api),
      .def = "generate",
@@ -138,8 +157,23 @@ static int read_file(const char *path, struct buf *out)
     return r == 0 && out->len == 0 ? -ENODATA : r;
 }
 
+static int put_headers(struct buf *out, const struct strings *headers)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < headers->n && r == 0; i++)
+        r = buf_printf(out, "%s\r\n", headers->items[i]);
+    return r;
+}
+
+/* What the settings point to. */
+struct texts {
+    struct buf body;
+    struct buf fields;
+};
+
 /* Return: EXIT_DONE, else the problem is told. */
-static int fill(struct bench_settings *s, const struct cli_client *c, struct buf *body)
+static int fill(struct bench_settings *s, const struct cli_client *c, struct texts *texts)
 {
     const struct bench_options *o = c->command->own->target;
     const struct url_ports ports = {.mcp = CHASQUI_MCP_PORT, .http = CHASQUI_HTTP_PORT};
@@ -167,11 +201,14 @@ static int fill(struct bench_settings *s, const struct cli_client *c, struct buf
         return EXIT_USAGE;
     }
     if (o->body[0] != '\0') {
-        r = read_file(o->body, body);
-        s->body = buf_str(body);
+        r = read_file(o->body, &texts->body);
+        s->body = buf_str(&texts->body);
     }
     if (r < 0)
         return cli_complain("%s: %s", o->body, err_text(r));
+    if (put_headers(&texts->fields, &o->headers) < 0)
+        return cli_complain("the header fields are too long");
+    s->fields = buf_str(&texts->fields);
     if (s->body.len == 0 && s->model.len == 0) {
         (void)cli_complain("whom to ask? --model NAME (`chasqui list` tells which there are), or "
                            "--body FILE");
@@ -272,18 +309,22 @@ static int print(const struct cli_client *c, const struct bench_settings *settin
 static int bench(struct cli_client *c)
 {
     struct bench_result *result CLEANUP(freep) = calloc(1, sizeof(*result));
-    struct buf body CLEANUP(buf_fini) = BUF_INIT(CLI_TEXT_MAX);
+    struct texts texts = {.body = BUF_INIT(CLI_TEXT_MAX), .fields = BUF_INIT(HEADERS_MAX)};
     struct bench_settings settings;
     int code;
 
     if (result == NULL)
         return cli_complain("out of memory");
-    code = fill(&settings, c, &body);
+    code = fill(&settings, c, &texts);
     if (code == EXIT_DONE)
         code = try_one(c, &settings, result);
     if (code == EXIT_DONE)
         code = run(c, &settings, result);
-    return code == EXIT_DONE ? print(c, &settings, result) : code;
+    if (code == EXIT_DONE)
+        code = print(c, &settings, result);
+    buf_fini(&texts.body);
+    buf_fini(&texts.fields);
+    return code;
 }
 
 int cli_bench(int argc, char **argv)

@@ -118,6 +118,16 @@ test('a stream that ends early, or with an error, is no answer', async (t) => {
     assert.match(got.failures[0].first, /out of memory/);
 });
 
+test('header fields of one\'s own go with each request', async (t) => {
+    const node = await FakeNode.start(t);
+    const got = await report(t, node.url, ['--requests', 2, '--header', 'X-Session-Id: a b', '--header', 'x-other:c']);
+    assert.equal(got.good, 2);
+    assert.deepEqual(node.requests.map(({ headers }) => [headers['x-session-id'], headers['x-other']]), Array(3).fill(['a b', 'c']));
+    const wrong = await ended(start(t, node.url, '--header', 'no field'));
+    assert.equal(wrong.code, 2);
+    assert.match(wrong.err, /Name: value/);
+});
+
 test('what would fail a million times is told after one request', async (t) => {
     const nobody = `http://127.0.0.1:${await freePort()}`;
     const none = await ended(start(t, nobody));

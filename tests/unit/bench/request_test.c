@@ -43,7 +43,8 @@ static void a_given_body_goes_as_it_is_and_says_whether_it_streams(void **state)
 {
     struct bench_settings s = {.body = STR("{ \"model\":\"m\", \"stream\":false }"),
                                .is_stream = true,
-                               .key = STR("secret")};
+                               .key = STR("secret"),
+                               .fields = STR("X-A: b\r\n")};
     struct bench_request q;
 
     (void)state;
@@ -51,7 +52,7 @@ static void a_given_body_goes_as_it_is_and_says_whether_it_streams(void **state)
     assert_true(str_eq(q.attempt.body, s.body));
     assert_false(q.is_stream);
     assert_true(str_search(q.attempt.fields, STR("Content-Length: 31\r\n")) < q.attempt.fields.len);
-    assert_true(str_ends(q.attempt.fields, STR("Authorization: Bearer secret\r\n")));
+    assert_true(str_ends(q.attempt.fields, STR("Authorization: Bearer secret\r\nX-A: b\r\n")));
     bench_request_fini(&q);
     s.body = STR("{\"model\":\"m\"}"); /* Ollama's default */
     assert_int_equal(bench_request_init(&q, &s), 0);
