@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What HAProxy and nginx can do as well: small requests and token streams."""
-from suite.plan import SECONDS
+from suite.plan import SECONDS, work
 from suite.process import have, load, stop_all
 from suite.servers import STREAMS, backend, gateway, haproxy, nginx, sim
 from suite.tables import compare
@@ -30,7 +30,12 @@ def streams():
     return {"streams_50": streams_at("20ms"), "streams_500": streams_at("2ms"), "streams_full": streams_at("0s")}
 
 
-def http():
+# Each writes its access log to a file; nginx through a buffer, as its manual has it.
+HAPROXY_LOG = "log stdout format raw daemon\n    option httplog"
+NGINX_LOG = f"{work}/nginx-access.log combined buffer=32k flush=1s"
+
+
+def small_requests(is_logged):
     node = backend()
     contestants = {}
 
@@ -38,9 +43,15 @@ def http():
         contestants[name] = lambda: load("http_load", port, pids, SECONDS, 64)
 
     if have("HAProxy", "haproxy"):
-        add("HAProxy", *haproxy(node))
+        add("HAProxy", *haproxy(node, HAPROXY_LOG if is_logged else ""))
     if have("nginx", "nginx"):
-        add("nginx", *nginx(node, "on"))
-    port, _, pid = gateway(node)
+        add("nginx", *nginx(node, "on", NGINX_LOG if is_logged else "off"))
+    port, _, pid = gateway(node, access="stdout" if is_logged else "\"off\"")
     add("gateway", port, pid)
-    return {"http": compare(contestants, "request", ["HAProxy", "nginx"], same_hash=True)}
+    text = compare(contestants, "request", ["HAProxy", "nginx"], same_hash=True)
+    stop_all()
+    return text
+
+
+def http():
+    return {"http": small_requests(False), "http_logged": small_requests(True)}

@@ -44,11 +44,11 @@ def backend():
     return start(1, [str(out / "backend")])[0]
 
 
-def gateway(node, env=None):
+def gateway(node, env=None, access="\"off\""):
     """Return: HTTP port, MCP port, pid."""
     http, mcp, admin = free_port(), free_port(), free_port()
     config = pathlib.Path(work) / f"gateway-{http}.yaml"
-    config.write_text(f"nodes: [http://127.0.0.1:{node}]\nworkers: 1\nlog: {{access: \"off\"}}\n"
+    config.write_text(f"nodes: [http://127.0.0.1:{node}]\nworkers: 1\nlog: {{access: {access}}}\n"
                       f"listen: {{http: 127.0.0.1:{http}, mcp: 127.0.0.1:{mcp}, admin: 127.0.0.1:{admin}}}\n")
     _, process = start(0, [chasqui, "serve", "--config", str(config)], http, env)
     for _ in range(100):
@@ -69,13 +69,14 @@ def configured(name, **values):
     return str(path)
 
 
-def haproxy(node):
+def haproxy(node, log=""):
     port = free_port()
-    _, process = start(0, ["haproxy", "-db", "-f", configured("haproxy.cfg", port=port, node=node)], port)
+    _, process = start(0, ["haproxy", "-db", "-f", configured("haproxy.cfg", port=port, node=node, log=log)], port)
     return port, str(process.pid)
 
 
-def nginx(node, buffering):
+def nginx(node, buffering, log="off"):
     port = free_port()
-    _, process = start(0, ["nginx", "-c", configured("nginx.conf", port=port, node=node, buffering=buffering)], port)
+    path = configured("nginx.conf", port=port, node=node, buffering=buffering, log=log)
+    _, process = start(0, ["nginx", "-c", path], port)
     return port, children(process)
