@@ -7,6 +7,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Gateway, Sim, SIM_MODEL, temporaryDirectory } from '../lib/chasqui.mjs';
 import { exchange, request } from '../lib/raw.mjs';
+import { connect } from '../peers/mcp.mjs';
 import { test, until } from '../lib/test.mjs';
 
 const KEY = 'fedcba98765432100000';
@@ -120,6 +121,29 @@ test('the keys file is read again: a new key comes in, a removed one does not', 
     await hangUp(gateway, 'reload_failed');
     assert.equal(await tags(next), 200);
     gateway.adminHeaders = { Authorization: `Bearer ${next}` };
+});
+
+test('an MCP connection whose key is gone ends with its last call, another goes on', async (t) => {
+    const sim = await Sim.start(t);
+    const keys = path.join(temporaryDirectory(t), 'keys');
+    const lines = { ops: `ops:${KEY}:admin\n`, gone: 'gone:0123456789abcdef0123:use\n', stays: 'stays:aaaabbbbccccddddeeee:use\n' };
+    writeFileSync(keys, lines.ops + lines.gone + lines.stays, { mode: 0o600 });
+    const { gateway } = await start(t, { nodes: [node(sim, 'a')], keys_file: keys, workers: 2 }, { adminKey: KEY });
+    const [gone, stays] = await Promise.all(['0123456789abcdef0123', 'aaaabbbbccccddddeeee'].map(
+        (key) => connect({ host: '127.0.0.1', port: gateway.mcpPort, key })));
+    t.after(() => Promise.all([gone.close(), stays.close()]));
+    await Promise.all([gone.ready, stays.ready]);
+    const stream = gone.call('ollama.generate', JSON.stringify({ model: SIM_MODEL, prompt: 'hi', options: { num_predict: 400 } }), { codec: 1 });
+    const chunks = stream.chunks[Symbol.asyncIterator]();
+    await chunks.next();
+    writeFileSync(keys, lines.ops + lines.stays);
+    await hangUp(gateway, 'reloaded');
+    let n = 1;
+    while (!(await chunks.next()).done)
+        n++;
+    assert.ok(n >= 400, `${n} chunks`);
+    await gone.closed.promise;
+    assert.equal((await stays.call('echo', 'still here').response).body.toString(), 'still here');
 });
 
 test('a node that is taken off the list finishes what it does and gets nothing more', async (t) => {
