@@ -42,6 +42,7 @@ enum call_blame {
 
 struct call_rule {
     const char *name; /* of the outcome, for logs and metrics */
+    const char *text; /* what happened, for the reference */
     enum call_blame blame;
     bool is_retried;
     /* at once, on a fresh connection to the same node, free of budget, once per exchange */

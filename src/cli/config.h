@@ -17,6 +17,7 @@ struct serve_settings {
     bool print_reference;
     bool print_schema;
     bool print_manual;
+    bool print_failures;
     bool help;
     int log_level;
     int log_format;

@@ -5,6 +5,7 @@
 
 #include "admin/admin.h"
 #include "cli/config.h"
+#include "cli/failures.h"
 #include "gateway/gateway.h"
 #include "observe/log.h"
 
@@ -159,6 +160,8 @@ static int (*what_to_print(const struct cli_config *c))(const struct settings *,
         return settings_schema;
     if (c->own.print_manual)
         return print_manual;
+    if (c->own.print_failures)
+        return failures_print;
     return c->own.print_reference ? settings_reference : NULL;
 }
 

@@ -46,13 +46,17 @@ test(`${KILLS} kills of real nodes: every answer is whole`, { skip, timeout: 60_
     for (let i = 0; i < KILLS; i++) {
         const name = NAMES[i % NAMES.length];
         const whole = await ask(nodes[i % 2].url, name, i);
-        const answer = await ask(gateway.url, name, i, (busy) => nodes.find((node) => node.url.endsWith(busy)).kill());
+        let victim;
+        const answer = await ask(gateway.url, name, i, (busy) => {
+            victim = nodes.find((node) => node.url.endsWith(busy));
+            victim.kill();
+        });
         const line = await gateway.accessLine(answer.id);
         assert.equal(line.reason, 'none', JSON.stringify(line));
         assert.equal(textOf(name, answer.body), textOf(name, whole.body), `${name}, ${line.resumes} resumes`);
         counts[line.resumes > 0 ? 'resumed' : 'unbroken']++;
-        for (const node of nodes.filter((one) => one.child.signalCode !== null))
-            await node.start();
+        await victim.exited;
+        await victim.start();
         await gateway.untilUp(2);
     }
     t.diagnostic(`${counts.resumed} resumed, ${counts.unbroken} were over before the kill`);
