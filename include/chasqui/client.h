@@ -80,6 +80,17 @@ enum {
 };
 
 /*
+ * Compression of messages, over mcp:// and with servers that agree: requests and answers of 1 KiB
+ * and more, one by one, where it makes them shorter. It costs both sides time (docs/performance.md
+ * has numbers), so it is for links that are slow or paid by the byte.
+ */
+enum {
+    CHASQUI_COMPRESSION_NONE = 1,
+    CHASQUI_COMPRESSION_GZIP = 2,
+    CHASQUI_COMPRESSION_ZSTD = 3
+};
+
+/*
  * Small calls that go together, over mcp:// and to servers that agree
  *
  * As Nagle's algorithm has it: while answers are awaited on its connection, a small call (a body of
@@ -146,6 +157,7 @@ typedef struct chasqui_options {
     uint32_t codec;                       /* for mcp://; CHASQUI_CODEC_PROTOBUF */
     const chasqui_batch_options *batch;   /* NULL: every call goes by itself */
     uint32_t profile;                     /* CHASQUI_PROFILE_EXTENDED */
+    uint32_t compression;                 /* CHASQUI_COMPRESSION_NONE */
 } chasqui_options;
 
 /**

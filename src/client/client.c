@@ -61,6 +61,10 @@ static void fill_settings(chasqui_client *client)
     m->gather_bytes = o->batch_bytes;
     m->gather_ns = o->batch_delay_ns;
     m->hello.codecs = STR("\0\1"); /* Protobuf, JSON */
+    if (o->compression != ZIP_NONE) {
+        m->hello.features |= MCP_FEATURE_COMPRESSION;
+        m->hello.compressions = o->compression == ZIP_GZIP ? STR("\0\1") : STR("\0\2");
+    }
     m->hello.max_inflight = 0;
     m->hello.max_message = o->max_message;
     m->hello.call_limit = o->stream_limit;
@@ -185,6 +189,7 @@ static void loop_fini(chasqui_client *client)
     net_loop_fini(&client->loop);
     mcp_pool_fini(&client->pool);
     client_coder_fini(&client->coder);
+    zip_fini(&client->zip);
 }
 
 static void *client_main(void *arg)
@@ -207,6 +212,7 @@ static int loop_init(chasqui_client *client)
     client->rng.state = hash_key_make().k0;
     mcp_pool_init(&client->pool, NULL);
     client_coder_init(&client->coder, client->options.codec, client->options.max_message);
+    zip_init(&client->zip, client->options.max_message);
     budget_init(&client->budget, client->options.retry_share, client->options.retry_min, now);
     r = client_channel_init(client);
     if (r < 0) {

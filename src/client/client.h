@@ -20,6 +20,7 @@
 #include "mcp/session.h"
 #include "net/loop.h"
 #include "upstream/upstream.h"
+#include "zip/zip.h"
 
 #define CLIENT_ENDPOINTS_MAX 64
 
@@ -54,6 +55,7 @@ struct chasqui_client {
     struct list calls;
     struct mcp_pool pool;
     struct client_coder coder;
+    struct zip zip;
     struct mcp_settings mcp_settings;
     struct mcp_settings plain_settings;
     struct upstream_settings upstream_settings;

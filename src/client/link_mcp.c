@@ -181,17 +181,40 @@ static const struct client_end garbled = {
     .text = STR_INIT("the answer is not what its codec says"),
 };
 
+/* A compressed body that is none. */
+static const struct client_end misshapen = {
+    .code = MCP_INVALID_ARGUMENT,
+    .retry_after_ms = -1,
+    .text = STR_INIT("the answer is not what its compression says"),
+};
+
+/* What a message says, as JSON. Return: NULL, or why it cannot be told. */
+static const struct client_end *read_body(const chasqui_call *call, const struct mcp_message *m,
+                                          struct str *ret)
+{
+    struct client_coder *coder = &call->client->coder;
+    struct str body = m->body;
+
+    if (m->ext != NULL && m->ext->compression != MCP_COMPRESSION_NONE &&
+        zip_grow(&call->client->zip, (enum zip_algorithm)m->ext->compression, m->body,
+                 m->ext->raw_len, &body) < 0)
+        return &misshapen;
+    return client_coder_record(coder, call->known, call->codec, body, ret) < 0 ? &garbled : NULL;
+}
+
 static void on_chunk(struct mcp_session *s, struct mcp_call *mcp, const struct mcp_message *chunk)
 {
     chasqui_call *call = mcp->owner;
+    const struct client_end *wrong;
     struct str json;
 
     if (call == NULL) {
         mcp_call_take(mcp, chunk->cost);
         return;
     }
-    if (client_coder_record(&call->client->coder, call->known, call->codec, chunk->body, &json) < 0)
-        client_call_end(call, &garbled);
+    wrong = read_body(call, chunk, &json);
+    if (wrong != NULL)
+        client_call_end(call, wrong);
     else
         client_call_record(call, json, chunk->cost);
     wire_wake(wire_of(s)); /* maybe there is credit to give */
@@ -219,6 +242,7 @@ static void on_end(struct mcp_session *s, struct mcp_call *mcp, const struct mcp
                    const struct mcp_error *error)
 {
     chasqui_call *call = mcp->owner;
+    const struct client_end *wrong;
     struct client_end end;
 
     count_down(conn_of(s));
@@ -227,9 +251,9 @@ static void on_end(struct mcp_session *s, struct mcp_call *mcp, const struct mcp
     call->mcp = NULL;
     call->conn = NULL;
     end = client_end_of(response, error);
-    if (response != NULL && client_coder_record(&call->client->coder, call->known, call->codec,
-                                                end.body, &end.body) < 0)
-        end = garbled;
+    wrong = response != NULL ? read_body(call, response, &end.body) : NULL;
+    if (wrong != NULL)
+        end = *wrong;
     client_call_tried(call, &end);
 }
 
@@ -335,6 +359,27 @@ static size_t fill_metadata(const chasqui_call *call, struct mcp_metadata *ret, 
     return n;
 }
 
+/* Compresses the body where that was agreed and is worth it. Return: 0; MCP_BUSY whether it was is
+ * not known before the ACK; -ENOMEM. */
+static int shrink(struct client_mcp_conn *c, struct mcp_request *request)
+{
+    uint8_t algorithm = mcp_session_compression(&c->wire.session);
+    size_t raw_len = request->body.len;
+    chasqui_client *client = c->endpoint->client;
+    int r;
+
+    if (!c->wire.session.is_acked && !c->wire.session.is_plain && raw_len >= ZIP_MIN &&
+        client->options.compression != ZIP_NONE)
+        return MCP_BUSY;
+    r = zip_shrink(&client->zip, (enum zip_algorithm)algorithm, request->body, &request->body);
+    if (r != 0)
+        return r == ZIP_KEEP ? 0 : r;
+    request->ext.has_compression = true;
+    request->ext.compression = algorithm;
+    request->ext.raw_len = (uint32_t)raw_len;
+    return 0;
+}
+
 static int open_call(struct client_mcp_conn *c, chasqui_call *call)
 {
     struct mcp_metadata metadata[CLIENT_METADATA_MAX + 1];
@@ -355,7 +400,9 @@ static int open_call(struct client_mcp_conn *c, chasqui_call *call)
         client_coder_request(&call->client->coder, c->wire.session.is_plain ? NULL : call->known,
                              call->payload, &request.body, &call->codec);
 
-    if (r < 0)
+    if (r == 0)
+        r = shrink(c, &request);
+    if (r != 0)
         return r;
     request.ext.codec = (uint8_t)call->codec;
     request.ext.has_deadline = client_call_time_left(call, now, &request.ext.deadline_ms);

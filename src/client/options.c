@@ -58,6 +58,8 @@ static const struct number_row {
     NUMBER(retry_budget_percent, 10, 1, 1000),
     NUMBER(retry_budget_min, 10, 1, UINT32_MAX),
     NUMBER(profile, CHASQUI_PROFILE_EXTENDED, CHASQUI_PROFILE_EXTENDED, CHASQUI_PROFILE_PLAIN),
+    NUMBER(compression, CHASQUI_COMPRESSION_NONE, CHASQUI_COMPRESSION_NONE,
+           CHASQUI_COMPRESSION_ZSTD),
     NUMBER(codec, CHASQUI_CODEC_PROTOBUF, CHASQUI_CODEC_PROTOBUF, CHASQUI_CODEC_JSON),
 #undef NUMBER
 };
@@ -218,6 +220,7 @@ const char *client_options_read(const chasqui_options *options, struct client_op
         return wrong;
     if (in.profile == CHASQUI_PROFILE_PLAIN && ret->key_len > 0)
         return "the plain profile has no key";
+    ret->compression = (enum zip_algorithm)(in.compression - CHASQUI_COMPRESSION_NONE);
     ret->speaks_plain = in.profile == CHASQUI_PROFILE_PLAIN;
     ret->may_go_plain = in.profile == CHASQUI_PROFILE_EITHER && ret->key_len == 0;
     ret->is_own_loop = (in.flags & CHASQUI_OWN_LOOP) != 0;

@@ -12,6 +12,7 @@
 #include "call/retry.h"
 #include "client/context.h"
 #include "codec/codec.h"
+#include "zip/zip.h"
 
 #define CLIENT_CLASSES_MAX 72 /* built-in ones and 64 own */
 #define CLIENT_KEY_MAX     253
@@ -38,6 +39,7 @@ struct client_options {
     uint32_t max_message;
     uint32_t stream_limit;
     enum codec_id codec;
+    enum zip_algorithm compression;
     bool speaks_plain;
     bool may_go_plain;    /* when a server closes at HELLO */
     uint32_t batch_calls; /* 0: none go together, and what follows means nothing */

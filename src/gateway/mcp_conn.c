@@ -105,4 +105,5 @@ void mcp_listener_fini(struct mcp_listener *listener)
     mcp_pool_fini(&listener->pool);
     arena_fini(&listener->scratch);
     buf_fini(&listener->encoded);
+    zip_fini(&listener->zip);
 }

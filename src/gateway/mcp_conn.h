@@ -12,6 +12,7 @@
 #include "gateway/sink.h"
 #include "observe/metrics.h"
 #include "wire/wire.h"
+#include "zip/zip.h"
 
 struct mcp_conn;
 
@@ -25,6 +26,7 @@ struct mcp_listener {
     struct mcp_pool pool;
     struct arena scratch; /* of converting bodies */
     struct buf encoded;   /* the body just converted */
+    struct zip zip;
     struct net_loop *loop;
     struct metrics *metrics;
     struct net_listener listener;

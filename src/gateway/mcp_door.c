@@ -7,6 +7,7 @@
 #include "gateway/exchange.h"
 #include "gateway/forward.h"
 #include "gateway/gateway.h"
+#include "gateway/mcp_body.h"
 #include "observe/log.h"
 
 #define KEY_GRACE_S  30 /* for the calls of a connection whose key is gone */
@@ -204,11 +205,11 @@ static void sink_record(struct sink *s, struct str record)
     }
     r = encode(q->conn, q->codec, q->service, body, &body);
     if (r == 0 && q->exchange->judge.state == API_ANSWER_COMPLETE) {
-        r = mcp_call_respond(q->call, NULL, body);
+        r = mcp_body_respond(q->conn, q->call, body);
         if (r == 0)
             q->call = NULL;
     } else if (r == 0) {
-        r = mcp_call_chunk(q->call, NULL, body);
+        r = mcp_body_chunk(q->conn, q->call, body);
         q->is_full = r == MCP_FULL;
     }
     if (r < 0 && r != -ECANCELED)
@@ -231,12 +232,14 @@ static void sink_flush(struct sink *s)
 }
 
 /* A body in @from; a long one leaves with its memory: copying it would keep everybody waiting. */
-static int respond_from(struct mcp_call *call, struct buf *from, struct str body)
+static int respond_from(struct door_call *q, struct buf *from, struct str body)
 {
+    struct mcp_call *call = q->call;
     int r;
 
-    if (body.len <= ENCODED_KEPT)
-        return mcp_call_respond(call, NULL, body);
+    if (body.len <= ENCODED_KEPT ||
+        mcp_session_compression(&q->conn->wire.session) != MCP_COMPRESSION_NONE)
+        return mcp_body_respond(q->conn, call, body);
     r = mcp_call_respond_owned(call, NULL, body, from->data);
     if (r == 0)
         *from = BUF_INIT(from->max);
@@ -251,7 +254,7 @@ static void respond(struct door_call *q)
     int r = encode(c, q->codec, q->service, str_trim(buf_str(&q->answer)), &body);
 
     if (r == 0)
-        r = respond_from(q->call, from, body);
+        r = respond_from(q, from, body);
     if (r == 0)
         q->call = NULL;
     else
@@ -502,11 +505,13 @@ static void conclude(struct mcp_conn *c, struct mcp_call *call, int r)
 /* A long body came in memory of its own, and leaves in it. */
 static void answer_echo(struct mcp_conn *c, struct mcp_call *call, struct str body)
 {
-    void *memory = mcp_session_keep_request(&c->wire.session);
+    struct mcp_session *s = &c->wire.session;
+    bool may_shrink = mcp_session_compression(s) != MCP_COMPRESSION_NONE;
+    void *memory = may_shrink ? NULL : mcp_session_keep_request(s);
     int r;
 
     if (memory == NULL) {
-        conclude(c, call, mcp_call_respond(call, NULL, body));
+        conclude(c, call, mcp_body_respond(c, call, body));
         return;
     }
     r = mcp_call_respond_owned(call, NULL, body, memory);
@@ -532,10 +537,10 @@ static void answer_health(struct mcp_conn *c, struct mcp_call *call,
         conclude(c, call, mcp_call_respond(call, NULL, body));
 }
 
-static void on_request(struct mcp_session *s, struct mcp_call *call,
-                       const struct mcp_message *message)
+/* @message: with the body as it was before it was compressed. */
+static void serve(struct mcp_conn *c, struct mcp_call *call, const struct mcp_message *message)
 {
-    struct mcp_conn *c = mcp_conn_of(s);
+    const struct mcp_session *s = &c->wire.session;
     const struct codec_service *service = codec_service_find(message->ext->method);
 
     if (service == NULL)
@@ -548,6 +553,23 @@ static void on_request(struct mcp_session *s, struct mcp_call *call,
         answer_health(c, call, message);
     else
         start_exchange(c, call, service, message);
+}
+
+static void on_request(struct mcp_session *s, struct mcp_call *call,
+                       const struct mcp_message *message)
+{
+    struct mcp_conn *c = mcp_conn_of(s);
+    struct mcp_message opened = *message;
+    int r = mcp_body_open(c, message, &opened.body);
+
+    if (r == 0) {
+        serve(c, call, &opened);
+        mcp_body_close(c, message);
+    } else if (r == -EPROTO) {
+        refuse(c, call, MCP_INVALID_ARGUMENT, "the body is not what its compression says");
+    } else {
+        refuse(c, call, MCP_OVERLOADED, "too much of requests is inflated");
+    }
 }
 
 static void on_cancel(struct mcp_session *s, struct mcp_call *call, enum mcp_cancel reason)
@@ -664,6 +686,9 @@ void mcp_door_init(struct mcp_listener *listener, struct worker *w)
     };
     listener->settings.needs_key = w->view->keys.n_keys > 0;
     listener->settings.hello.codecs = str_make(codecs, N_CODECS);
+    listener->settings.hello.features |= MCP_FEATURE_COMPRESSION;
+    listener->settings.hello.compressions = STR("\0\1\2"); /* none, gzip, zstd */
+    zip_init(&listener->zip, ANSWER_MAX);
     listener->encoded = BUF_INIT(ANSWER_MAX);
     arena_init(&listener->scratch, SCRATCH_MAX);
 }

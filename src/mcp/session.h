@@ -352,6 +352,15 @@ MUST_USE int mcp_session_goaway(struct mcp_session *s, enum mcp_goaway_reason re
 /* Ends with no error: FLUSH, calls end UNAVAILABLE at the next tick. */
 void mcp_session_close(struct mcp_session *s, nsec_t now);
 
+/* The compression that both sides take, the faster one of two; MCP_COMPRESSION_NONE: there is none. */
+static inline uint8_t mcp_session_compression(const struct mcp_session *s)
+{
+    if ((s->compressions & 1u << MCP_COMPRESSION_ZSTD) != 0)
+        return MCP_COMPRESSION_ZSTD;
+    return (s->compressions & 1u << MCP_COMPRESSION_GZIP) != 0 ? MCP_COMPRESSION_GZIP
+                                                               : MCP_COMPRESSION_NONE;
+}
+
 /**
  * mcp_session_charge() - count memory for what was inflated
  * Return: 0; -ENOBUFS with it the session would hold more than its peer may cause.

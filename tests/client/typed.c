@@ -4,9 +4,10 @@
  *
  *     typed blocking URL MODEL EMBED-MODEL
  *     typed started URL MODEL EMBED-MODEL    the same calls, begun and waited for
+ *     typed echo URL N -                     so many kilobytes of text, there and back
  *
- * In the environment, KEY is the key; JSON set: bodies travel as JSON; PROFILE: a number of
- * CHASQUI_PROFILE_*.
+ * In the environment, KEY is the key; JSON set: bodies travel as JSON; PROFILE and
+ * COMPRESSION: numbers of CHASQUI_PROFILE_* and CHASQUI_COMPRESSION_*.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -267,14 +268,41 @@ static void do_request(chasqui_client *client)
     chasqui_reply_free(&reply);
 }
 
+static int echo(chasqui_client *client, size_t n)
+{
+    static const char line[] = "a line of text that comes again and again, with a number: 12345678";
+    char *text = malloc(n * 1000);
+    chasqui_reply reply;
+    int is_same;
+
+    if (text == NULL)
+        return 1;
+    for (size_t i = 0; i < n * 1000; i++)
+        text[i] = (char)(line[i % sizeof(line)] + (i % 1009 == 0));
+    (void)chasqui_send_request(client, "echo", chasqui_bytes_make(text, n * 1000), &reply);
+    is_same = reply.body.len == n * 1000 && memcmp(reply.body.data, text, n * 1000) == 0;
+    printf("{\"code\":\"%s\",\"same\":%s}\n", chasqui_code_name(reply.error.code),
+           is_same ? "true" : "false");
+    chasqui_reply_free(&reply);
+    free(text);
+    return 0;
+}
+
+static uint32_t number_of(const char *variable)
+{
+    const char *text = getenv(variable);
+
+    return text != NULL ? (uint32_t)strtoul(text, NULL, 10) : 0;
+}
+
 int main(int argc, char **argv)
 {
-    const char *profile = getenv("PROFILE");
-    const chasqui_options options = {
-        .size = sizeof(options),
-        .key = getenv("KEY"),
-        .codec = getenv("JSON") != NULL ? CHASQUI_CODEC_JSON : CHASQUI_CODEC_PROTOBUF,
-        .profile = profile != NULL ? (uint32_t)strtoul(profile, NULL, 10) : 0};
+    const chasqui_options options = {.size = sizeof(options),
+                                     .key = getenv("KEY"),
+                                     .codec = getenv("JSON") != NULL ? CHASQUI_CODEC_JSON
+                                                                     : CHASQUI_CODEC_PROTOBUF,
+                                     .profile = number_of("PROFILE"),
+                                     .compression = number_of("COMPRESSION")};
     chasqui_client *client;
     chasqui_error error;
 
@@ -285,6 +313,12 @@ int main(int argc, char **argv)
     if (chasqui_open(argv[2], &options, &client, &error) != CHASQUI_OK) {
         fprintf(stderr, "%s\n", error.text);
         return 1;
+    }
+    if (strcmp(argv[1], "echo") == 0) {
+        int result = echo(client, strtoul(argv[3], NULL, 10));
+
+        chasqui_close(client);
+        return result;
     }
     generate(client, argv[3], 0);
     generate(client, argv[3], 1);

@@ -152,6 +152,26 @@ test('every typed call works in the plain profile, asked for or found out', asyn
     assert.equal(simple.refused, 1);
 });
 
+const ALGORITHM = { NONE: '1', GZIP: '2', ZSTD: '3' };
+
+test('compressed, every typed call answers the same, and long messages are short on the wire', async (t) => {
+    const typed = async (algorithm) => results(await runWith(t, { COMPRESSION: algorithm }, 'tests/client/client-typed', 'started',
+                                                            mcp(gateway), SIM_MODEL, SIM_EMBED_MODEL));
+    const expected = await typed(ALGORITHM.NONE);
+    for (const algorithm of [ALGORITHM.GZIP, ALGORITHM.ZSTD])
+        assert.deepEqual(await typed(algorithm), expected);
+    const bytes = { in: 0, out: 0 };
+    const tap = (direction, type, id, payload) => { bytes[direction] += payload?.length ?? 0; };
+    const peer = await serve({ handlers: { echo: async ({ body }) => ({ body }) }, tap });
+    t.after(() => peer.close());
+    const echo = async (algorithm, url) => results(await runWith(t, { COMPRESSION: algorithm }, 'tests/client/client-typed', 'echo',
+                                                                 url, 1000, '-'));
+    for (const algorithm of Object.values(ALGORITHM))
+        assert.deepEqual(await echo(algorithm, mcp(gateway)), [{ code: 'OK', same: true }], algorithm);
+    assert.deepEqual(await echo(ALGORITHM.GZIP, `mcp://127.0.0.1:${peer.port}`), [{ code: 'OK', same: true }]);
+    assert.ok(bytes.in > 1000 && bytes.in < 100_000, JSON.stringify(bytes));
+});
+
 test('a connection without calls is asked whether it lives', async (t) => {
     let pings = 0, openCalls = 0;
     const tap = (direction, type) => {

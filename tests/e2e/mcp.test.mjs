@@ -7,13 +7,15 @@
 import assert from 'node:assert/strict';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { before } from 'node:test';
 import { Gateway, ROOT, Sim, SIM_EMBED_MODEL, SIM_MODEL, temporaryDirectory } from '../lib/chasqui.mjs';
 import { assertSame } from '../lib/compare.mjs';
 import { FakeNode } from '../lib/fake-node.mjs';
 import { file, slow, test, until, within } from '../lib/test.mjs';
 import { SECTIONS, runSection, targetOf } from '../peers/conformance.mjs';
-import { FLAG, ORIGIN, connect, plainConnect, serve } from '../peers/mcp.mjs';
+import { dial, raw } from '../peers/hand.mjs';
+import { BASE, COMPRESSION, FEATURE, FLAG, ORIGIN, TYPE, connect, plainConnect, serve } from '../peers/mcp.mjs';
 import { Schema } from '../peers/protobuf.mjs';
 
 const PROTOBUF = 0, JSON_CODEC = 1, ENDLESS = 100_000;
@@ -439,4 +441,54 @@ conform('the independent peer', peerTarget);
 test('both conform: liveness', { timeout: SECTION_MS }, async (t) => { /* waits for time-outs, so all of them at once */
     const report = (who) => (claim, error) => t.test(`${who}: ${claim}`, () => { if (error) throw error; });
     await Promise.all([runSection('liveness', gatewayTarget(), report('the gateway')), runSection('liveness', peerTarget(), report('the peer'))]);
+});
+
+const COMPRESSED = { features: FEATURE.BASIC | FEATURE.COMPRESSION, compressions: [COMPRESSION.NONE, COMPRESSION.GZIP, COMPRESSION.ZSTD] };
+
+test('long messages travel compressed where both agreed, short ones as they are [M-55]', async (t) => {
+    const sizes = [];
+    const tap = (direction, type, id, payload) => {
+        if (direction === 'in' && (type & BASE) === TYPE.RESPONSE)
+            sizes.push(payload.length);
+    };
+    const client = await connect({ port: gateway.mcpPort, hello: { ...COMPRESSED, compressions: [COMPRESSION.NONE, COMPRESSION.GZIP] }, tap });
+    t.after(() => client.close());
+    const long = Buffer.alloc(60_000, 'all work and no play makes a dull boy, '), short = Buffer.alloc(1000, 'x');
+    await client.ready;
+    for (const body of [long, short])
+        assert.ok((await client.call('echo', body, { compression: COMPRESSION.GZIP }).response).body.equals(body));
+    assert.ok(sizes[0] < 2000 && sizes[1] >= 1000, `${sizes}`);
+});
+
+test('what does not inflate to what it says costs its call and nothing else [M-72] [M-73]', async (t) => {
+    const peer = await dial({ port: gateway.mcpPort });
+    t.after(() => peer.close());
+    peer.send(raw.hello(COMPRESSED));
+    assert.equal((await peer.next()).type, TYPE.HELLO_ACK);
+    const bomb = gzipSync(Buffer.alloc(32 * 2 ** 20));
+    const rows = [
+        [COMPRESSION.GZIP, 60_000, gzipSync(Buffer.alloc(60_001))],
+        [COMPRESSION.GZIP, 60_000, gzipSync(Buffer.alloc(59_999))],
+        [COMPRESSION.GZIP, 60_000, Buffer.from('no gzip at all')],
+        [COMPRESSION.GZIP, 2, raw.cat(gzipSync('Hi'), Buffer.from('more'))],
+        [COMPRESSION.GZIP, 32 * 2 ** 20, bomb],
+        [COMPRESSION.ZSTD, 2, Buffer.from('no zstd')],
+        [COMPRESSION.ZSTD, 1, Buffer.from('28b52ffd00a809000078', 'hex')], /* a window of 2 GiB */
+    ];
+    const terminal = async () => {
+        for (;;) {
+            const frame = await peer.next();
+            if (frame.type !== TYPE.CREDIT)
+                return frame;
+        }
+    };
+    for (const [i, [algorithm, length, body]] of rows.entries()) {
+        peer.send(raw.message(TYPE.REQUEST, i + 1, { method: 'echo', compression: [algorithm, length] }, body));
+        const { type, id, payload } = await terminal();
+        assert.deepEqual([type & BASE, id], [TYPE.ERROR, i + 1]);
+        const error = raw.readError(type, payload);
+        assert.deepEqual([error.codeName, error.flags], ['INVALID_ARGUMENT', FLAG.NOT_PROCESSED], `row ${i}`);
+    }
+    peer.send(raw.message(TYPE.REQUEST, 99, { method: 'echo' }, Buffer.from('alive')));
+    assert.equal((await terminal()).payload.toString(), 'alive');
 });

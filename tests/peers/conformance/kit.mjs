@@ -9,7 +9,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { dial, raw } from '../hand.mjs';
-import { BASE, CODE, EXT, FLAG, HELLO, LIMIT, MAX_ID, MORE, TYPE } from '../mcp.mjs';
+import { BASE, CODE, COMPRESSION, EXT, FEATURE, FLAG, HELLO, LIMIT, MAX_ID, MORE, TYPE } from '../mcp.mjs';
 
 export const SLOW = Number(process.env.CHASQUI_TEST_SLOW ?? 1);
 const ANSWER_MS = 8_000, END_MS = 24_000; /* a frame, and an end behind frames of other calls */
@@ -47,7 +47,8 @@ export class Probe {
         return probe;
     }
     async hello(hello = {}) {
-        const mine = { ...HELLO, key: this.target.key, ...hello };
+        /* a probe reads bodies as they are on the wire, so it agrees to no compression */
+        const mine = { ...HELLO, features: HELLO.features & ~FEATURE.COMPRESSION, compressions: [COMPRESSION.NONE], key: this.target.key, ...hello };
         Object.assign(this, { mine, limit: mine.connectionLimit });
         this.send(raw.hello(mine));
         const { type, payload } = await this.frame('HELLO_ACK');

@@ -71,7 +71,7 @@ export default [
         while (!expected.every((id) => ends.has(id))) {
             const { type, id } = await probe.frame('its answers');
             assert.ok(type !== TYPE.ERROR || id !== 0, 'the connection goes on');
-            if (type === TYPE.RESPONSE || (type & ~EXT) === TYPE.ERROR)
+            if ([TYPE.RESPONSE, TYPE.ERROR].includes(type & ~EXT))
                 ends.add(id);
         }
         probe.close();
