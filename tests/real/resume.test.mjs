@@ -52,7 +52,9 @@ test(`${KILLS} kills of real nodes: every answer is whole`, { skip, timeout: 60_
             victim.kill();
         });
         const line = await gateway.accessLine(answer.id);
-        assert.equal(line.reason, 'none', JSON.stringify(line));
+        /* Ollama gives up a model that repeats itself, and says no end then. */
+        const isWhole = /"done":true|\[DONE\]/.test(whole.body);
+        assert.equal(line.reason, isWhole ? 'none' : 'node_incomplete', JSON.stringify(line));
         assert.equal(textOf(name, answer.body), textOf(name, whole.body), `${name}, ${line.resumes} resumes`);
         counts[line.resumes > 0 ? 'resumed' : 'unbroken']++;
         await victim.exited;
