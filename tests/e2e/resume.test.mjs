@@ -7,6 +7,7 @@ import { Gateway, Sim, SIM_MODEL } from '../lib/chasqui.mjs';
 import { exchange, request } from '../lib/raw.mjs';
 import { test } from '../lib/test.mjs';
 import { APIS, textOf } from '../lib/text-apis.mjs';
+import { connect } from '../peers/mcp.mjs';
 
 const TOKENS = 40;
 const PROMPT = 'Tell a long story about the road, with "quotes", a \\ and an é.';
@@ -94,6 +95,25 @@ test('a repeatable request is asked again, also where prompts are told', async (
     const { line } = await struck(t, gateway, sims, 'cut', '/api/chat', { body: { options: { temperature: 0 } } });
     assert.ok(line.resumes >= 1);
     assert.equal(line.attempts, 1 + line.resumes);
+});
+
+test('an answer over MCP goes on elsewhere too', async (t) => {
+    const { sims, gateway } = await start(t);
+    const body = { model: SIM_MODEL, messages: [{ role: 'user', content: PROMPT }] };
+    const whole = (await exchange(t, sims[1].port, request('POST', '/api/chat', { body }))).records;
+    for (const sim of sims)
+        await sim.fault('cut', { after: 7, count: 1 });
+    const one = await connect({ port: gateway.mcpPort });
+    t.after(() => one.close());
+    await one.ready;
+    const call = one.call('ollama.chat', JSON.stringify(body), { codec: 1 });
+    const records = [];
+    for await (const chunk of call.chunks)
+        records.push(JSON.parse(chunk.body));
+    records.push(JSON.parse((await call.response).body));
+    assert.equal(records.map((r) => r.message.content).join(''), whole.map((r) => r.message.content).join(''));
+    assert.equal(records.at(-1).eval_count, whole.at(-1).eval_count);
+    assert.ok((await gateway.metrics()).get('chasqui_answers_resumed_total') >= 1);
 });
 
 test('an answer that stalls goes on elsewhere', async (t) => {
