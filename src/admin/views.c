@@ -67,6 +67,11 @@ static void print_pool(struct gateway *g, uint16_t index, struct json_writer *w)
     json_u64(w, c.n_idle + c.n_busy);
     json_key(w, "idle");
     json_u64(w, c.n_idle);
+    json_key(w, "max");
+    if (c.max == QUOTA_UNLIMITED)
+        json_null(w);
+    else
+        json_u64(w, c.max);
     json_key(w, "waiting");
     json_u64(w, c.n_waiting);
     json_key(w, "created");
