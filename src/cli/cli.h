@@ -28,6 +28,10 @@ int cli_embed(int argc, char **argv);
 int cli_list(int argc, char **argv);
 int cli_ps(int argc, char **argv);
 int cli_show(int argc, char **argv);
+int cli_pull(int argc, char **argv);
+int cli_cp(int argc, char **argv);
+int cli_rm(int argc, char **argv);
+int cli_stop(int argc, char **argv);
 int cli_echo(int argc, char **argv);
 
 /* The load generator. */

@@ -119,9 +119,12 @@ static int fill_request(struct client_http_try *t, const chasqui_call *call)
 {
     const struct api_route *route = call->known != NULL ? api_route_get(call->known->route) : NULL;
     bool is_get = route != NULL ? (route->methods & H1_POST) == 0 : call->payload.len == 0;
+    bool is_delete = str_eq(call->service, api_route_get(ROUTE_DELETE)->path);
 
     t->request = (struct attempt_request){
-        .method = is_get ? STR("GET") : STR("POST"),
+        .method = is_delete ? STR("DELETE")
+                  : is_get  ? STR("GET")
+                            : STR("POST"),
         .target = route != NULL ? route->path : call->service,
         .body = is_get ? STR_NULL : call->payload,
     };
