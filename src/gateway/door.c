@@ -7,6 +7,7 @@
 #include "gateway/exchange.h"
 #include "gateway/forward.h"
 #include "gateway/gateway.h"
+#include "gateway/upload.h"
 #include "observe/log.h"
 
 #define UNSENT_MAX     (64 * 1024) /* beyond the record in hand */
@@ -16,10 +17,11 @@
 struct door_conn {
     struct http_conn http;
     struct sink sink;
-    struct exchange *exchange; /* of the request in hand */
-    struct str own_fields;     /* fields the door adds to the answer; in the exchange's arena */
-    bool is_admin;             /* may see how its request was carried */
-    char peer[NET_PEER_MAX];   /* "" until an access line needs it */
+    struct upload_client client; /* for a body that flows */
+    struct exchange *exchange;   /* of the request in hand */
+    struct str own_fields;       /* fields the door adds to the answer; in the exchange's arena */
+    bool is_admin;               /* may see how its request was carried */
+    char peer[NET_PEER_MAX];     /* "" until an access line needs it */
 };
 
 static struct door_conn *door_of(struct http_conn *c)
@@ -390,13 +392,33 @@ static int on_head(struct http_conn *c, const struct h1_head *head)
         refuse(d, REASON_overload, NULL);
     else if (r < 0)
         on_reject(c, h1_error_status(r), err_text(r));
-    return r < 0 ? HTTP_CONN_REFUSED : 0;
+    if (r < 0)
+        return HTTP_CONN_REFUSED;
+    if (upload_flows(d->exchange->route, head)) {
+        http_conn_flow(c);
+        upload_begin(d->exchange, &d->client, head);
+    }
+    return d->exchange != NULL ? 0 : HTTP_CONN_REFUSED;
+}
+
+static void on_pause(struct upload_client *client)
+{
+    http_conn_pause(&container_of(client, struct door_conn, client)->http);
+}
+
+static void on_resume(struct upload_client *client)
+{
+    http_conn_resume(&container_of(client, struct door_conn, client)->http);
 }
 
 static int on_body(struct http_conn *c, struct str bytes)
 {
     struct door_conn *d = door_of(c);
 
+    if (d->exchange->upload != NULL) {
+        upload_put(d->exchange, bytes);
+        return d->exchange != NULL ? 0 : HTTP_CONN_REFUSED;
+    }
     if (exchange_hold(d->exchange, bytes) == 0)
         return 0;
     refuse(d, REASON_overload, "the memory for request bodies is used up (memory.bodies)");
@@ -434,6 +456,7 @@ static struct http_conn *conn_new(struct http_server *server)
     if (d == NULL)
         return NULL;
     d->sink.ops = &door_sink_ops;
+    d->client = (struct upload_client){on_pause, on_resume};
     return &d->http;
 }
 

@@ -10,6 +10,7 @@
 #include "gateway/merge.h"
 #include "gateway/relay.h"
 #include "gateway/resume.h"
+#include "gateway/upload.h"
 #include "observe/access.h"
 #include "observe/log.h"
 
@@ -102,7 +103,7 @@ void exchange_finish(struct exchange *ex, enum reason reason)
     ex->state = EXCHANGE_ENDED;
     ex->tl.reason = reason;
     ex->tl.ended = time_now();
-    ex->tl.bytes_in = ex->body.len;
+    ex->tl.bytes_in = ex->body.len + ex->flowed_bytes;
     ex->tl.usage = ex->judge.usage;
     net_timer_fini(&ex->worker->loop, &ex->timer);
     if (ex->is_gone)
@@ -142,6 +143,7 @@ static void halt(struct exchange *ex)
     attempt_cancel(&ex->attempt);
     merge_cancel(ex->merge);
     manage_cancel(ex->manage);
+    upload_cancel(ex->upload);
     exchange_leave_desk(ex, CALL_CANCELLED);
 }
 
@@ -424,7 +426,8 @@ static enum reason reason_of_time(const struct exchange *ex)
 {
     if (ex->state == EXCHANGE_RELAYING)
         return REASON_between_tokens_timeout;
-    return ex->route->work == API_INFERENCE ? REASON_first_token_timeout : REASON_metadata_timeout;
+    return ex->route->work == API_INFERENCE || ex->upload != NULL ? REASON_first_token_timeout
+                                                                  : REASON_metadata_timeout;
 }
 
 /* All is stopped: what the client has not got yet it is told. */
@@ -442,6 +445,7 @@ static void end_late(struct exchange *ex, enum reason reason)
 {
     attempt_cancel(&ex->attempt);
     manage_cancel(ex->manage);
+    upload_cancel(ex->upload);
     (void)snprintf(ex->why, sizeof(ex->why), "%s", reason_text(reason));
     exchange_leave_desk(ex, CALL_DEADLINE);
     end_early(ex, reason);
@@ -606,8 +610,16 @@ void exchange_start(struct exchange *ex)
         begin_merge(ex);
         return;
     }
+    if (ex->upload != NULL) {
+        upload_end(ex);
+        return;
+    }
     ex->fields_len = ex->request.fields.len;
     exchange_set_body(ex, buf_str(&ex->body));
+    if (ex->route->work == API_BLOB) {
+        upload_ask(ex);
+        return;
+    }
     ex->request.deadline = ex->deadline;
     understand(ex);
     resume_init(ex);

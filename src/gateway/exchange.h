@@ -42,6 +42,7 @@ enum exchange_state {
 struct merge;
 struct manage;
 struct resume;
+struct upload;
 
 struct exchange {
     struct worker *worker;
@@ -80,8 +81,10 @@ struct exchange {
     struct look_again look;
     struct merge *merge;
     struct manage *manage;
-    nsec_t deadline;   /* of the whole request */
-    nsec_t answer_due; /* of the attempt's first record */
+    struct upload *upload;
+    uint64_t flowed_bytes; /* of a body that was not held */
+    nsec_t deadline;       /* of the whole request */
+    nsec_t answer_due;     /* of the attempt's first record */
 
     /* The answer in hand. */
     struct answer_head head;

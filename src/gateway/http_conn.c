@@ -409,9 +409,40 @@ static void begin_request(struct http_conn *c, const struct h1_head *head)
     c->wants_close = !head->keep_alive;
     c->is_continue_due = head->expect_continue;
     c->body_bytes = 0;
+    c->is_flowing = false;
+    c->paused_at = 0;
     c->body_begun = time_now();
     c->state = HTTP_CONN_BODY;
     h1_body_init(&c->body, head);
+}
+
+static bool is_too_long(const struct http_conn *c, uint64_t n_bytes)
+{
+    return !c->is_flowing && n_bytes > c->server->settings->body_max_bytes;
+}
+
+void http_conn_flow(struct http_conn *c)
+{
+    c->is_flowing = true;
+}
+
+void http_conn_pause(struct http_conn *c)
+{
+    if (c->state != HTTP_CONN_BODY || c->paused_at != 0)
+        return;
+    c->paused_at = time_now();
+    net_timer_disarm(&c->timer);
+    net_stream_read_stop(&c->stream);
+}
+
+void http_conn_resume(struct http_conn *c)
+{
+    if (c->state != HTTP_CONN_BODY || c->paused_at == 0)
+        return;
+    c->body_begun += time_now() - c->paused_at; /* that was not the client's time */
+    c->paused_at = 0;
+    await_body(c);
+    net_stream_read_start(&c->stream);
 }
 
 /*
@@ -438,17 +469,18 @@ static int read_head(struct http_conn *c, struct str *in)
     }
     *in = str_from(*in, len);
     begin_request(c, &head);
-    if (head.framing == H1_BODY_LENGTH && head.length > c->server->settings->body_max_bytes) {
-        reject(c, -EMSGSIZE);
-        return H1_DONE;
-    }
     /* nothing unread, so an early answer need not close */
     if (head.framing == H1_BODY_NONE)
         c->state = HTTP_CONN_ANSWERING;
     r = c->server->ops->on_head(c, &head);
     if (r == HTTP_CONN_REFUSED)
         return H1_DONE;
-    await_body(c);
+    if (head.framing == H1_BODY_LENGTH && is_too_long(c, head.length)) {
+        reject(c, -EMSGSIZE);
+        return H1_DONE;
+    }
+    if (c->paused_at == 0)
+        await_body(c);
     if (head.framing != H1_BODY_NONE)
         send_continue(c, *in);
     return 0;
@@ -470,7 +502,7 @@ static int read_body(struct http_conn *c, struct str *in)
         return r;
     if (r == 0) {
         c->body_bytes += data.len;
-        if (c->body_bytes > c->server->settings->body_max_bytes)
+        if (is_too_long(c, c->body_bytes))
             r = -EMSGSIZE;
         else
             return c->server->ops->on_body(c, data) == HTTP_CONN_REFUSED ? H1_DONE : 0;
@@ -515,7 +547,8 @@ static void keep(struct http_conn *c, struct str rest, bool is_kept, int r)
     else if (r == H1_DONE && c->state == HTTP_CONN_HEAD)
         net_defer(c->server->loop, &c->next);
     /* Far more than a head: answers come first. */
-    if (c->state != HTTP_CONN_BODY && c->in.len > PIPELINE_MAX)
+    if ((c->state != HTTP_CONN_BODY && c->in.len > PIPELINE_MAX) ||
+        (c->state == HTTP_CONN_BODY && c->paused_at != 0))
         net_stream_read_stop(&c->stream);
     else
         net_stream_read_start(&c->stream);

@@ -119,7 +119,9 @@ struct http_conn {
     size_t unsent_seen;  /* output that waited when the timer was set */
     nsec_t linger_until; /* when patience with a client that goes on sending ends */
     enum http_conn_state state;
-    bool is_http10; /* of the request in hand */
+    nsec_t paused_at; /* the body waits since then; 0: it does not */
+    bool is_flowing;  /* its body is not held by the owner, so that no length is too much */
+    bool is_http10;   /* of the request in hand */
     bool is_head_request;
     bool wants_close;     /* the connection ends with this answer */
     bool is_continue_due; /* 100 Continue is expected */
@@ -136,6 +138,14 @@ void http_server_drain(struct http_server *server);
 
 /* Cuts everything off. */
 void http_server_close(struct http_server *server);
+
+/*
+ * A body that flows: on_head calls http_conn_flow(), so that limits.body does not bound it; then its
+ * owner holds it back while it has nowhere to put it.
+ */
+void http_conn_flow(struct http_conn *c);
+void http_conn_pause(struct http_conn *c);
+void http_conn_resume(struct http_conn *c);
 
 /*
  * Answering. In order: head, pieces, end; flush at the end of a turn. To be called between on_head

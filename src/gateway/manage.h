@@ -23,10 +23,3 @@ bool manage_has_begun(const struct manage *m);
 
 /* Cancelled in the middle of an answer: an error record, and a broken transfer. */
 void manage_break(struct exchange *ex, enum reason reason);
-
-/* exchange.c, for it: the nodes are asked again before it is said that nobody has a model. */
-void exchange_wait_for_look(struct exchange *ex);
-void exchange_refuse_no_model(struct exchange *ex);
-/* What it sent to other loops, or what belongs to it, is under way; it is not freed until all is back. */
-void exchange_goes_abroad(struct exchange *ex);
-void exchange_came_back(struct exchange *ex);

@@ -24,7 +24,7 @@ void relay_break(struct exchange *ex, enum reason reason);
 /* Sets the timer for the next record. */
 void relay_arm(struct exchange *ex);
 
-/* exchange.c */
+/* exchange.c; of these, manage.c and upload.c use some too */
 void exchange_failed(struct exchange *ex, enum call_outcome outcome);
 void exchange_broke(struct exchange *ex, enum call_outcome outcome, enum reason reason,
                     const char *why);
@@ -36,3 +36,11 @@ void exchange_ask_node(struct exchange *ex, bool is_fresh);
 void exchange_on_looked(struct look_again *look);
 void exchange_on_bury(struct net_task *task);
 void exchange_on_timer(struct net_timer *timer);
+
+/* The nodes are asked again before it is said that nobody has a model. */
+void exchange_wait_for_look(struct exchange *ex);
+void exchange_refuse_no_model(struct exchange *ex);
+
+/* What belongs to it is under way on other loops; it is not freed until all is back. */
+void exchange_goes_abroad(struct exchange *ex);
+void exchange_came_back(struct exchange *ex);

@@ -40,6 +40,8 @@ struct attempt_ops {
     void (*on_flush)(struct attempt *a);
     void (*on_end)(struct attempt *a);
     void (*on_fail)(struct attempt *a, enum call_outcome outcome, int err);
+    /* A flowing body: more of it can be taken, also for the first time. NULL where none flows. */
+    void (*on_room)(struct attempt *a);
 };
 
 /* All slices must stay until the attempt has ended. */
@@ -50,6 +52,12 @@ struct attempt_request {
     struct str fields;
     struct str body;
     bool is_head; /* the method is HEAD */
+    /*
+     * `body` is empty; it comes by attempt_flow(), with the length in `fields`, or in chunks. Nodes
+     * that speak HTTP only.
+     */
+    bool is_flowing;
+    bool is_chunked;
 
     /*
      * What another Chasqui is told in its own words; a node that speaks HTTP finds it in `fields`.
@@ -100,6 +108,15 @@ static inline bool attempt_is_running(const struct attempt *a)
  * already: nothing.
  */
 void attempt_cancel(struct attempt *a);
+
+/*
+ * A flowing body. Whether a piece can be taken now; else on_room tells when. attempt_flow() sends
+ * one, attempt_flow_end() says that it was the last. Return: 0; -ENOMEM, the attempt is to be
+ * cancelled.
+ */
+bool attempt_has_room(const struct attempt *a);
+MUST_USE int attempt_flow(struct attempt *a, struct str bytes);
+MUST_USE int attempt_flow_end(struct attempt *a);
 
 /* The reader of the answer is behind, or has caught up. */
 void attempt_pause(struct attempt *a);

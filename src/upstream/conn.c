@@ -135,6 +135,7 @@ static int send_request(struct upstream_conn *c, struct attempt *a)
     c->body_sent = 0;
     c->n_informational = 0;
     c->is_last = false;
+    c->is_flowed = false;
     a->sent_at = time_now();
     r = put_head(u, a->request);
     if (r == 0 && a->request->body.len <= SMALL_BODY_BYTES) {
@@ -164,6 +165,40 @@ static void become_warm(struct upstream_conn *c)
     upstream_warmed(c->upstream, /* is_open= */ true);
 }
 
+/* A flowing body may go on. */
+static void tell_room(struct upstream_conn *c)
+{
+    struct attempt *a = c->attempt;
+
+    if (a != NULL && a->request->is_flowing && !c->is_flowed && attempt_has_room(a))
+        a->ops->on_room(a);
+}
+
+bool attempt_has_room(const struct attempt *a)
+{
+    return a->conn != NULL && a->conn->state != CONN_OPENING &&
+           net_stream_unsent(&a->conn->stream) == 0;
+}
+
+int attempt_flow(struct attempt *a, struct str bytes)
+{
+    char size[H1_CHUNK_HEAD_MAX];
+    struct str chunk[] = {STR_NULL, bytes, STR("\r\n")};
+
+    if (!a->request->is_chunked)
+        return net_stream_write(&a->conn->stream, &bytes, 1);
+    chunk[0] = str_make(size, h1_chunk_head(size, bytes.len));
+    return net_stream_write(&a->conn->stream, chunk, 3);
+}
+
+int attempt_flow_end(struct attempt *a)
+{
+    const struct str last = STR("0\r\n\r\n");
+
+    a->conn->is_flowed = true;
+    return a->request->is_chunked ? net_stream_write(&a->conn->stream, &last, 1) : 0;
+}
+
 static void on_connect(struct net_stream *s, int err)
 {
     struct upstream_conn *c = container_of(s, struct upstream_conn, stream);
@@ -184,6 +219,8 @@ static void on_connect(struct net_stream *s, int err)
     c->attempt->connected_at = time_now();
     if (send_request(c, c->attempt) < 0)
         fail(c, CALL_RESET, -ENOMEM);
+    else
+        tell_room(c);
 }
 
 static void on_room(struct net_stream *s)
@@ -194,6 +231,8 @@ static void on_room(struct net_stream *s)
     if (c->attempt != NULL && c->body_sent < c->attempt->request->body.len &&
         send_body(c, pieces, 0) < 0)
         fail(c, CALL_RESET, -ENOMEM);
+    else
+        tell_room(c);
 }
 
 static void choose_form(struct attempt *a, const struct h1_head *head)
@@ -335,9 +374,9 @@ static void finish(struct upstream_conn *c, bool can_keep)
     struct attempt *a = c->attempt;
     struct str rest = a->is_stream ? records_rest(&a->records) : STR_NULL;
 
-    can_keep = can_keep && !c->is_last && !c->upstream->is_closing && !c->upstream->is_retired &&
-               c->stream.is_reading && c->body_sent == a->request->body.len &&
-               net_stream_unsent(&c->stream) == 0;
+    can_keep = can_keep && !c->is_last && (!a->request->is_flowing || c->is_flowed) &&
+               !c->upstream->is_closing && !c->upstream->is_retired && c->stream.is_reading &&
+               c->body_sent == a->request->body.len && net_stream_unsent(&c->stream) == 0;
     if (rest.len > 0) {
         a->ops->on_record(a, rest);
         if (c->attempt == a)

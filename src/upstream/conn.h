@@ -35,6 +35,7 @@ struct upstream_conn {
     bool is_warming;          /* opened for nobody */
     bool is_reused;           /* has carried an answer before */
     bool is_last;             /* the node will close it after this answer */
+    bool is_flowed;           /* the last piece of a flowing body was handed over */
 };
 
 /* A new connection for @a, whose permit is there, being opened. Return: 0, -errno. */

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import path from 'node:path';
 import { Gateway, Sim, SIM_MODEL, temporaryDirectory } from '../lib/chasqui.mjs';
 import { file, test, until } from '../lib/test.mjs';
@@ -205,6 +206,135 @@ test('SIGTERM in a pull: an error record after the drain time', async (t) => {
     const text = (await answer).text().catch(() => 'broken off');
     await gateway.stop();
     assert.match(await text, /shutting down|broken off/);
+});
+
+/* Blobs */
+
+const digestOf = (data) => `sha256:${createHash('sha256').update(data).digest('hex')}`;
+const GGUF = Buffer.from('GGUF of few bytes');
+
+/* @size bytes in pieces, as a stream of unknown length, and their digest. */
+function bigFile(size) {
+    const piece = Buffer.alloc(1 << 20, 'chasqui');
+    const hash = createHash('sha256');
+    for (let at = 0; at < size; at += piece.length)
+        hash.update(piece);
+    async function *pieces() {
+        for (let at = 0; at < size; at += piece.length)
+            yield piece;
+    }
+    return { digest: `sha256:${hash.digest('hex')}`, pieces, piece };
+}
+
+const upload = (url, digest, body, headers = {}) =>
+    fetch(`${url}/api/blobs/${digest}`, { method: 'POST', body, headers, duplex: 'half' });
+const ask = (url, digest) => fetch(`${url}/api/blobs/${digest}`, { method: 'HEAD' });
+
+test('a blob is asked for, uploaded, asked for again, and a model is made of it where it is', async (t) => {
+    const { nodes, url } = await fleet(t, { sims: [{ models: ['x', 'y'] }, { models: ['x'] }] });
+    const digest = digestOf(GGUF);
+    assert.equal((await ask(url, digest)).status, 404);
+    assert.equal((await upload(url, digest, GGUF)).status, 201);
+    assert.equal((await ask(url, digest)).status, 200);
+    assert.equal((await upload(url, digest, GGUF)).status, 200);
+    const made = await post(url, '/api/create', { model: 'new', files: { 'a.gguf': digest }, stream: false });
+    assert.deepEqual([made.status, await made.text()], [200, '{"status":"success"}']);
+    assert.deepEqual([await has(nodes[0], 'new:latest'), await has(nodes[1], 'new:latest')], [false, true]);
+});
+
+test('a blob that was uploaded to a node itself is found by asking, and used', async (t) => {
+    const { nodes, url } = await fleet(t);
+    const digest = digestOf(GGUF);
+    const made = () => post(url, '/api/create', { model: 'new', files: { 'a.gguf': digest }, stream: false });
+    assert.equal((await made()).status, 400);
+    await upload(nodes[1].url, digest, GGUF);
+    assert.equal((await ask(url, digest)).status, 200);
+    assert.equal((await made()).status, 200);
+    assert.ok(await has(nodes[1], 'new:latest'));
+});
+
+test('placement all: an upload goes to every node', async (t) => {
+    const { nodes, url } = await fleet(t, { models: { placement: 'all' } });
+    const { digest, pieces } = bigFile(8 << 20);
+    await upload(nodes[0].url, digestOf(GGUF), GGUF);
+    assert.equal((await ask(url, digestOf(GGUF))).status, 404, 'one of two is not enough');
+    assert.equal((await upload(url, digest, pieces())).status, 201);
+    for (const node of nodes)
+        assert.equal((await ask(node.url, digest)).status, 200);
+    assert.equal((await post(url, '/api/create', { model: 'new', files: { 'a.gguf': digest }, stream: false })).status, 200);
+    for (const node of nodes)
+        assert.ok(await has(node, 'new:latest'));
+});
+
+test('what is wrong with a blob the node says', async (t) => {
+    const { nodes, url } = await fleet(t, { sims: [{}] });
+    for (const [digest, body] of [['foo', 'x'], [`sha256:${'0'.repeat(64)}`, 'x'], [`sha256:${'0'.repeat(64)}`, '']]) {
+        const [direct, through] = [await upload(nodes[0].url, digest, body), await upload(url, digest, body)];
+        assert.deepEqual([through.status, await through.text()], [direct.status, await direct.text()]);
+        assert.equal(through.headers.get('content-type'), direct.headers.get('content-type'));
+    }
+});
+
+for (const [form, headers, size] of [['of unknown length', {}, 40 << 20], ['of known length', { 'Content-Length': String(24 << 20) }, 24 << 20]]) {
+    test(`a large upload ${form} passes in little memory`, { timeout: 60_000 }, async (t) => {
+        const { gateway, url } = await fleet(t, { sims: [{}] });
+        const { digest, piece } = bigFile(size);
+        await upload(url, digestOf(GGUF), GGUF); /* all is warm */
+        const before = gateway.residentKiB;
+        let most = 0;
+        async function *watched() {
+            for (let at = 0; at < size; at += piece.length) {
+                most = Math.max(most, gateway.residentKiB);
+                yield piece;
+            }
+        }
+        assert.equal((await upload(url, digest, watched(), headers)).status, 201);
+        most = Math.max(most, gateway.residentKiB);
+        t.diagnostic(`${size >> 20} MiB: ${most - before} KiB more`);
+        assert.ok(most - before < 10 * 1024, `${most - before} KiB more`);
+    });
+}
+
+test('a node that stops reading holds the client back, and not for ever', async (t) => {
+    const sim = await Sim.start(t);
+    const node = createServer((socket) => {
+        socket.on('error', () => {});
+        t.after(() => socket.destroy());
+        socket.once('data', (head) => {
+            if (String(head).startsWith('POST')) {
+                socket.pause(); /* and reads no more */
+                return;
+            }
+            socket.unshift(head);
+            socket.pipe(connect(sim.port, '127.0.0.1').on('error', () => {})).pipe(socket);
+        });
+    });
+    t.after(() => node.close());
+    await new Promise((resolve) => node.listen(0, '127.0.0.1', resolve));
+    const gateway = await Gateway.start(t, { nodes: [`http://127.0.0.1:${node.address().port}`], args: config(t, { timeouts: { send: '300ms' } }) });
+    const total = 256;
+    let sent = 0;
+    async function *pieces() {
+        for (; sent < total; sent++)
+            yield Buffer.alloc(1 << 20);
+    }
+    const answer = await upload(gateway.url, `sha256:${'0'.repeat(64)}`, pieces()).catch((error) => error);
+    assert.ok(answer instanceof Error || answer.status === 504, `${answer.status}`);
+    assert.ok(sent < total / 2, `${sent} MiB`);
+    await gateway.untilIdle();
+});
+
+test('a node that dies in an upload is told, and not blamed on the client', async (t) => {
+    const { nodes, url } = await fleet(t, { sims: [{}] });
+    async function *pieces() {
+        for (let i = 0; i < 4; i++)
+            yield Buffer.alloc(1 << 20);
+        await nodes[0].kill();
+        for (let i = 0; i < 64; i++)
+            yield Buffer.alloc(1 << 20);
+    }
+    const answer = await upload(url, `sha256:${'0'.repeat(64)}`, pieces()).catch((error) => error);
+    assert.ok(answer instanceof Error || answer.status === 502, `${answer.status}`);
 });
 
 /* Who may */
