@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "fuzz.h"
+#include "json/edit.h"
 #include "json/reader.h"
 #include "json/writer.h"
 #include "oracle.h"
@@ -161,6 +162,43 @@ static void check_writer(struct str bytes, const struct walk *walked, json_t *va
     buf_fini(&out);
 }
 
+/* Each text in place of itself, each number too. */
+static int edit_all(struct json_edit *e, struct str bytes)
+{
+    struct buf text = BUF_INIT(1u << 22);
+    struct json_reader reader;
+    struct json_token t = {.type = JSON_NULL};
+
+    json_reader_init(&reader, bytes);
+    while (json_next(&reader, &t) == 0 && t.type != JSON_END) {
+        buf_reset(&text);
+        if (t.type == JSON_NUMBER)
+            json_edit_replace(e, t.raw, t.raw);
+        if (t.type != JSON_STRING && t.type != JSON_KEY)
+            continue;
+        FUZZ_CHECK(json_decode(&t, &text) == 0);
+        json_edit_replace_text(e, t.raw, buf_str(&text));
+    }
+    buf_fini(&text);
+    return json_edit_finish(e);
+}
+
+/* @bytes: one value, that jansson read as @value. */
+static void check_edit(struct str bytes, json_t *value)
+{
+    struct buf out = BUF_INIT(1u << 22);
+    struct json_edit edit;
+    json_error_t error;
+    json_t *other;
+
+    json_edit_init(&edit, bytes, &out);
+    FUZZ_CHECK(edit_all(&edit, bytes) == 0);
+    other = json_loadb(out.data, out.len, LOAD_FLAGS, &error);
+    FUZZ_CHECK(other != NULL && json_equal(value, other));
+    json_decref(other);
+    buf_fini(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct str bytes = str_make((const char *)data, size);
@@ -171,6 +209,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     value = check_jansson(bytes, &walked);
     if (walked.r == 0 && walked.depth <= WRITER_DEPTH)
         check_writer(bytes, &walked, value);
+    if (value != NULL)
+        check_edit(str_head(bytes, walked.len), value);
     json_decref(value);
     return 0;
 }

@@ -28,6 +28,8 @@ enum {
     OPT_NEEDS_HELLO = 1 << 2,
     OPT_NEEDS_KEY = 1 << 3,
     OPT_ABANDON = 1 << 4, /* the owner gives up without an end */
+    OPT_PLAIN = 1 << 5,   /* client: without HELLO */
+    OPT_GATHER = 1 << 6,  /* client: small requests wait for each other */
 };
 
 /* What the application knows of a call; mcp_call.owner points here. */
@@ -613,6 +615,10 @@ static bool begin(struct run *r, uint8_t options)
     settings->plain_inflight = 4;
     settings->fragment = 2 * KIB;
     settings->fragment_min = 16;
+    settings->speaks_plain = (options & OPT_PLAIN) != 0;
+    settings->gather_calls = (options & OPT_GATHER) != 0 ? 4 : 0;
+    settings->gather_bytes = 2 * KIB;
+    settings->gather_ns = NSEC_PER_MSEC;
     settings->partial_max = 8;
     settings->partial_bytes = 64 * KIB;
     settings->call_unsent = 16 * KIB;
