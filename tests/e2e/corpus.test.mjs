@@ -142,7 +142,9 @@ for (const c of readCorpus('responses').filter((one) => one.to === 'POST')) {
 
 /* Both are there when the gateway looks, the request first: it is stopped while they come. */
 for (const [size, prompt] of [['small', 'hi'], ['large', 'x'.repeat(20_000)]]) {
-    test(`9112-9.2 an answer that comes together with a ${size} request is not its answer`, async (t) => {
+    /* Where a read may fail though bytes are there (tools/run-fault), they are seen when the request is out. */
+    const options = { skip: /again/.test(process.env.CHASQUI_FAULT_IO) };
+    test(`9112-9.2 an answer that comes together with a ${size} request is not its answer`, options, async (t) => {
         let over;
         answer = (_req, connection) => {
             over = connection;
