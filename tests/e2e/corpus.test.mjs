@@ -3,7 +3,7 @@
  * The corpus of odd and hostile HTTP against a running gateway: requests through the client door, answers by a node
  */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { before } from 'node:test';
 import { Gateway, ROOT } from '../lib/chasqui.mjs';
@@ -140,6 +140,11 @@ for (const c of readCorpus('responses').filter((one) => one.to === 'POST')) {
     });
 }
 
+/* All threads; a signal is sent before it is heard. */
+function isStopped(pid) {
+    return readdirSync(`/proc/${pid}/task`).every((id) => / T /.test(readFileSync(`/proc/${pid}/task/${id}/stat`, 'utf8')));
+}
+
 /* Both are there when the gateway looks, the request first: it is stopped while they come. */
 for (const [size, prompt] of [['small', 'hi'], ['large', 'x'.repeat(20_000)]]) {
     /* Where a read may fail though bytes are there (tools/run-fault), they are seen when the request is out. */
@@ -155,6 +160,7 @@ for (const [size, prompt] of [['small', 'hi'], ['large', 'x'.repeat(20_000)]]) {
         assert.equal((await raw.answer()).status, 200);
         answer = (_req, connection) => connection.socket.write(answerOf({ control: true }));
         process.kill(gateway.pid, 'SIGSTOP');
+        await until(() => isStopped(gateway.pid), 'the gateway stands still');
         await raw.send(request('POST', '/api/generate', { body: { model: 'm', prompt, stream: false } }));
         await new Promise((resolve) => over.socket.write(answerOf({ evil: true }), resolve));
         process.kill(gateway.pid, 'SIGCONT');
