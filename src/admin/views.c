@@ -90,6 +90,31 @@ static void print_pool(struct gateway *g, uint16_t index, struct json_writer *w)
     json_end(w);
 }
 
+/* By model and options: what is in use, and how much there is. */
+static void print_slots(struct gateway *g, uint16_t index, struct json_writer *w)
+{
+    struct desk_slots all[SLOTS_MAX];
+    size_t n = desk_slots(&g->desk, index, all);
+
+    json_begin_array(w);
+    for (size_t i = 0; i < n; i++) {
+        struct model_key key;
+
+        json_begin_object(w);
+        json_key(w, "model");
+        json_str(w, model_key_parse(str_of(all[i].model), &key) == 0 ? model_key_short(&key)
+                                                                     : STR_NULL);
+        json_key(w, "busy");
+        json_u64(w, all[i].n_busy);
+        json_key(w, "limit");
+        json_u64(w, all[i].limit);
+        json_key(w, "service_ms");
+        json_double(w, all[i].service_ns < 0 ? 0 : (double)all[i].service_ns / 1e6, 1);
+        json_end(w);
+    }
+    json_end(w);
+}
+
 static void print_node(struct gateway *g, uint16_t index, struct json_writer *w)
 {
     struct desk_node copy;
@@ -120,6 +145,8 @@ static void print_node(struct gateway *g, uint16_t index, struct json_writer *w)
     print_models(g, index, /* is_loaded= */ true, w);
     json_key(w, "in_flight");
     json_u64(w, node->in_flight);
+    json_key(w, "slots");
+    print_slots(g, index, w);
     json_key(w, "attempts");
     json_u64(w, node->n_granted);
     json_key(w, "pool");
@@ -139,6 +166,8 @@ int view_nodes(struct gateway *g, struct buf *out, int *ret_status)
     for (size_t i = 0; i < desk_n_slots(&g->desk); i++)
         print_node(g, (uint16_t)i, &w);
     json_end(&w);
+    json_key(&w, "waiting");
+    json_u64(&w, desk_n_waiting(&g->desk));
     json_end(&w);
     return json_writer_result(&w);
 }

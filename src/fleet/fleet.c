@@ -5,11 +5,11 @@
 #include <errno.h>
 
 #include "fleet/place.h"
-#include <string.h>
 
 int fleet_init(struct fleet *f, uint64_t seed)
 {
-    *f = (struct fleet){.rng = {.state = seed}, .hash_key = hash_key_make()};
+    *f = (struct fleet){
+        .rng = {.state = seed}, .hash_key = hash_key_make(), .settle_at = NSEC_NEVER};
     f->nodes = calloc(FLEET_MAX_SLOTS, sizeof(struct fleet_node));
     return f->nodes == NULL ? -ENOMEM : 0;
 }
@@ -18,6 +18,7 @@ static void free_slot(struct fleet_node *node)
 {
     models_fini(&node->models);
     models_fini(&node->resident);
+    slots_fini(&node->slots);
     *node = (struct fleet_node){.life = NODE_FREE};
 }
 
@@ -26,6 +27,14 @@ void fleet_fini(struct fleet *f)
     for (size_t i = 0; i < f->n_slots; i++)
         free_slot(&f->nodes[i]);
     free(f->nodes);
+}
+
+bool fleet_is_idle(const struct fleet *f)
+{
+    for (size_t i = 0; i < f->n_slots; i++)
+        if (f->nodes[i].in_flight > 0 || slots_n_held(&f->nodes[i].slots) > 0)
+            return false;
+    return true;
 }
 
 /*
@@ -104,6 +113,14 @@ static void take_over(struct fleet_node *node, struct fleet_node *old)
     swap_models(&node->resident, &old->resident);
 }
 
+/* A gateway has a queue of its own, and slots that are not seen from here. */
+static void configure(struct fleet_node *node, const struct fleet_entry *entry)
+{
+    bool is_gateway = str_eq(str_of(node->url.scheme), STR("mcp"));
+
+    node->slots_setting = entry->slots == SLOTS_AUTO && is_gateway ? SLOTS_ANY : entry->slots;
+}
+
 static void add(struct fleet *f, const struct fleet_entry *entry, nsec_t now)
 {
     struct fleet_node *node = f->nodes;
@@ -116,6 +133,7 @@ static void add(struct fleet *f, const struct fleet_entry *entry, nsec_t now)
         .life = NODE_LISTED, .url = entry->url, .since = now, .lost_at = -1, .charged_at = -1};
     (void)snprintf(node->name_text, sizeof(node->name_text), STR_FMT, STR_ARG(entry->name));
     node->name = str_of(node->name_text);
+    configure(node, entry);
     fleet_blob_forget(f, (uint16_t)(node - f->nodes));
     for (size_t i = 0; i < f->n_slots; i++) {
         struct fleet_node *old = &f->nodes[i];
@@ -138,8 +156,10 @@ int fleet_list(struct fleet *f, const struct fleet_entry *entries, size_t n, nse
     for (size_t i = 0; i < n; i++) {
         struct fleet_node *node = find_slot(f, &entries[i]);
 
-        if (node != NULL)
-            node->life = NODE_LISTED;
+        if (node == NULL)
+            continue;
+        node->life = NODE_LISTED;
+        configure(node, &entries[i]);
     }
     for (size_t i = 0; i < n; i++)
         if (find_slot(f, &entries[i]) == NULL)
@@ -151,92 +171,12 @@ int fleet_list(struct fleet *f, const struct fleet_entry *entries, size_t n, nse
 }
 
 /*
- * The choice
+ * What happens to nodes
  */
-
-static bool was_tried(const struct fleet_ask *ask, size_t index)
-{
-    for (size_t i = 0; i < ask->n_tried; i++)
-        if (ask->tried[i] == index)
-            return true;
-    return false;
-}
 
 static bool is_up(const struct fleet_node *node)
 {
     return node->life == NODE_LISTED && node->state == NODE_UP;
-}
-
-static bool has_model(const struct fleet_node *node, const struct fleet_ask *ask)
-{
-    return ask->key.len == 0 || models_has(&node->models, ask->key, ask->hash);
-}
-
-static bool serves(const struct fleet_node *node, const struct fleet_ask *ask)
-{
-    return has_model(node, ask) &&
-           !(ask->needs_http && str_eq(str_of(node->url.scheme), STR("mcp")));
-}
-
-/* The smaller the better; nodes of one rank are equals. */
-static unsigned rank(const struct fleet_node *node, const struct fleet_ask *ask, size_t index,
-                     nsec_t now)
-{
-    if (ejection_is_out(&node->ejection, now))
-        return 2;
-    return was_tried(ask, index) ? 1 : 0;
-}
-
-/* Among equals: the least in flight, and of those the one whose last turn is longest ago. */
-static bool is_before(const struct fleet_node *a, const struct fleet_node *b)
-{
-    return a->in_flight != b->in_flight ? a->in_flight < b->in_flight : a->turn < b->turn;
-}
-
-int fleet_pick(struct fleet *f, const struct fleet_ask *ask, nsec_t now, uint16_t *ret_index)
-{
-    size_t best = FLEET_MAX_SLOTS;
-    unsigned best_rank = 0;
-    bool is_known = ask->key.len == 0;
-
-    for (size_t i = 0; i < f->n_slots; i++) {
-        const struct fleet_node *node = &f->nodes[i];
-        unsigned node_rank;
-
-        is_known = is_known || (node->life == NODE_LISTED && has_model(node, ask));
-        if (!serves(node, ask) || !is_up(node))
-            continue;
-        node_rank = rank(node, ask, i, now);
-        if (best == FLEET_MAX_SLOTS || node_rank < best_rank ||
-            (node_rank == best_rank && is_before(node, &f->nodes[best]))) {
-            best = i;
-            best_rank = node_rank;
-        }
-    }
-    if (best == FLEET_MAX_SLOTS)
-        return is_known ? FLEET_NO_NODE : FLEET_NO_MODEL;
-    f->nodes[best].in_flight++;
-    f->nodes[best].n_granted++;
-    f->nodes[best].turn = ++f->turn;
-    *ret_index = (uint16_t)best;
-    return 0;
-}
-
-enum fleet_other fleet_look_for_other(const struct fleet *f, const struct fleet_ask *ask,
-                                      uint16_t index, nsec_t now)
-{
-    enum fleet_other other = FLEET_ALONE;
-
-    for (size_t i = 0; i < f->n_slots; i++) {
-        const struct fleet_node *node = &f->nodes[i];
-
-        if (i == index || !is_up(node) || !serves(node, ask) || rank(node, ask, i, now) > 0)
-            continue;
-        if (node->in_flight == 0)
-            return FLEET_OTHER_IDLE;
-        other = FLEET_OTHER;
-    }
-    return other;
 }
 
 static void set_state(struct fleet_node *node, enum node_state state, const char *why, nsec_t now)
@@ -310,16 +250,65 @@ static enum fleet_news blame(struct fleet *f, struct fleet_node *node,
     return FLEET_NO_NEWS;
 }
 
-enum fleet_news fleet_leave(struct fleet *f, uint16_t index, const struct fleet_outcome *outcome)
+/* The node may still be at work on it. */
+static bool was_cut_off(enum call_outcome what)
 {
-    struct fleet_node *node = &f->nodes[index];
+    return what == CALL_CANCELLED || what == CALL_DEADLINE || what == CALL_STALLED;
+}
+
+static void leave_slot(struct fleet *f, struct fleet_node *node, struct slot *slot,
+                       const struct fleet_outcome *outcome)
+{
+    nsec_t due;
+
+    if (!was_cut_off(outcome->what)) {
+        slots_give(&node->slots, slot, outcome->what == CALL_OK ? outcome->told : NULL,
+                   outcome->now);
+        return;
+    }
+    due = slots_keep(&node->slots, slot, outcome->now);
+    if (due < f->settle_at)
+        f->settle_at = due;
+}
+
+enum fleet_news fleet_leave(struct fleet *f, struct fleet_choice *choice,
+                            const struct fleet_outcome *outcome)
+{
+    struct fleet_node *node = &f->nodes[choice->node];
     enum fleet_news news;
 
     assert(node->in_flight > 0);
     node->in_flight--;
+    leave_slot(f, node, &choice->slot, outcome);
     news = blame(f, node, outcome);
     free_if_unused(node);
     return news;
+}
+
+void fleet_give_back(struct fleet *f, struct fleet_choice *choice)
+{
+    struct fleet_node *node = &f->nodes[choice->node];
+
+    assert(node->in_flight > 0);
+    node->in_flight--;
+    slots_give(&node->slots, &choice->slot, NULL, 0);
+    free_if_unused(node);
+}
+
+bool fleet_settle(struct fleet *f, nsec_t now)
+{
+    bool has_freed = false;
+
+    if (now < f->settle_at)
+        return false;
+    f->settle_at = NSEC_NEVER;
+    for (size_t i = 0; i < f->n_slots; i++) {
+        nsec_t next = slots_settle(&f->nodes[i].slots, now, &has_freed);
+
+        if (next < f->settle_at)
+            f->settle_at = next;
+    }
+    return has_freed;
 }
 
 bool fleet_charge(struct fleet *f, uint16_t index, const struct fleet_outcome *outcome,
@@ -362,9 +351,11 @@ enum fleet_news fleet_apply(struct fleet *f, uint16_t index, struct fleet_report
     swap_models(&node->resident, &report->resident);
     node->loaded_bytes = report->loaded_bytes;
     (void)snprintf(node->version, sizeof(node->version), "%s", report->version);
-    node->can_render = strcmp(node->url.scheme, "http") == 0 && strverscmp(node->version, "0.30") >= 0;
+    node->can_render =
+        strcmp(node->url.scheme, "http") == 0 && strverscmp(node->version, "0.30") >= 0;
     if (before == NODE_UP)
         return FLEET_NO_NEWS;
+    slots_forget(&node->slots);
     set_state(node, NODE_UP, "", now);
     ejection_reset(&node->ejection, now);
     return FLEET_NODE_UP;

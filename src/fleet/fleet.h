@@ -25,6 +25,7 @@
 #include "call/retry.h"
 #include "fleet/ejection.h"
 #include "fleet/models.h"
+#include "fleet/slots.h"
 
 #define FLEET_MAX_NODES 1024
 #define FLEET_MAX_SLOTS (2 * FLEET_MAX_NODES) /* with nodes that leave while others come */
@@ -58,7 +59,10 @@ struct fleet_node {
     struct models models;   /* of /api/tags; kept while it is down */
     struct models resident; /* of /api/ps, and what has answered since */
     uint64_t loaded_bytes;  /* that models of /api/ps take */
-    bool can_render; /* it tells the prompt it makes of a request (0.30 on) */
+    bool can_render;        /* it tells the prompt it makes of a request (0.30 on) */
+    /* SLOTS_AUTO, or so many; an mcp:// node has SLOTS_ANY instead of auto */
+    uint32_t slots_setting;
+    struct slots_table slots;
     uint32_t in_flight;
     uint64_t n_granted;
     uint64_t turn; /* when it was chosen last */
@@ -79,6 +83,7 @@ struct fleet {
     size_t n_slots;           /* behind the last that was ever in use */
     size_t n_nodes;           /* on the list */
     uint64_t turn;            /* of the latest choice */
+    nsec_t settle_at;         /* when the first kept slot is to be given up */
     struct rng rng;
     struct hash_key hash_key;
     struct fleet_blob blobs[FLEET_BLOBS_MAX]; /* a ring: the newest ones */
@@ -107,7 +112,9 @@ enum fleet_news {
 struct fleet_ask {
     struct str key; /* of the model; empty: any node that is up */
     uint64_t hash;
-    bool needs_http; /* MCP has no service for the route: no mcp:// node can take it */
+    uint64_t options; /* hash of those that make a warm state of it; 0: none given */
+    bool needs_slot;  /* the model works on it; else it is only asked about */
+    bool needs_http;  /* MCP has no service for the route: no mcp:// node can take it */
     /* nodes that earlier attempts failed on; others are preferred */
     uint16_t tried[FLEET_MAX_TRIED];
     size_t n_tried;
@@ -116,16 +123,27 @@ struct fleet_ask {
 enum {
     FLEET_NO_MODEL = 1, /* no node, up or down, has it */
     FLEET_NO_NODE = 2,  /* some have it (or none was asked for), and none of them is up */
+    FLEET_BUSY = 3,     /* none of those that are up has a free slot */
+};
+
+/* What a request is given. */
+struct fleet_choice {
+    uint16_t node;
+    struct slot slot;
 };
 
 /* Without a node. Return: 0, -ENOMEM. */
 MUST_USE int fleet_init(struct fleet *f, uint64_t seed);
 void fleet_fini(struct fleet *f);
 
-/* A node as the configuration has it; two are the same when all of it is. */
+/* Whatever was granted has come back. */
+bool fleet_is_idle(const struct fleet *f);
+
+/* A node as the configuration has it; two are the same when name and URL are. */
 struct fleet_entry {
     struct str name;
     struct url url;
+    uint32_t slots; /* SLOTS_AUTO, or so many; not part of what makes it the same */
 };
 
 /**
@@ -147,13 +165,31 @@ void fleet_unref(struct fleet *f, uint16_t index);
  * fleet_pick() - the node for the next attempt
  *
  * Among nodes that are up and have the model: those not tried yet and not ejected go first, then
- * tried ones, then ejected ones; among equals the least in flight, ties in turn. Counts the grant;
- * fleet_leave() gives it back.
+ * tried ones, then ejected ones; among equals, of those with a free slot, the least in flight, ties
+ * in turn. Counts the grant; fleet_leave() gives it back.
  *
- * Return: 0; FLEET_NO_MODEL; FLEET_NO_NODE.
+ * Return: 0; FLEET_NO_MODEL; FLEET_NO_NODE; FLEET_BUSY.
  */
 MUST_USE int fleet_pick(struct fleet *f, const struct fleet_ask *ask, nsec_t now,
-                        uint16_t *ret_index);
+                        struct fleet_choice *ret_choice);
+
+/* The answer has begun. Return: whether there may be more slots now. */
+bool fleet_begin(struct fleet *f, struct fleet_choice *choice);
+
+/* Whether fleet_begin() is to be told. */
+bool fleet_wants_begin(const struct fleet *f, const struct fleet_choice *choice);
+
+/*
+ * How long the request that is @position in the line (1: the next) will wait for a slot; -1: nothing
+ * is known yet. From the median of what the latest requests took.
+ */
+nsec_t fleet_predict(const struct fleet *f, const struct fleet_ask *ask, uint64_t position);
+
+/*
+ * Gives up slots whose node has had its time to notice that the attempt was cut off. Return: whether
+ * there were any. The next are due at f->settle_at.
+ */
+bool fleet_settle(struct fleet *f, nsec_t now);
 
 enum fleet_other {
     FLEET_ALONE,
@@ -171,13 +207,19 @@ struct fleet_outcome {
     nsec_t granted_at;
     nsec_t now;
     const char *why;
+    const struct slots_told *told; /* CALL_OK: by the node, of itself; NULL: nothing */
 };
 
 /*
- * An attempt on @index is over; the blame of its outcome is laid. Connections that one death of a
- * node cuts count as one failure: those of attempts that had begun before the last one was counted.
+ * An attempt is over; the blame of its outcome is laid. Connections that one death of a node cuts
+ * count as one failure: those of attempts that had begun before the last one was counted. The slot
+ * of one that was cut off is kept until fleet_settle().
  */
-enum fleet_news fleet_leave(struct fleet *f, uint16_t index, const struct fleet_outcome *outcome);
+enum fleet_news fleet_leave(struct fleet *f, struct fleet_choice *choice,
+                            const struct fleet_outcome *outcome);
+
+/* A choice that nothing was made of. */
+void fleet_give_back(struct fleet *f, struct fleet_choice *choice);
 
 /*
  * Whether a retry may be made after this failure: @budget pays for it, unless it has paid for the

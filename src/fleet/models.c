@@ -79,6 +79,14 @@ bool models_has(const struct models *m, struct str key, uint64_t hash)
     return m->n_slots > 0 && find(m, key, hash)->key != NULL;
 }
 
+const char *models_find(const struct models *m, uint64_t hash)
+{
+    for (size_t i = 0; i < m->n_slots; i++)
+        if (m->slots[i].key != NULL && m->slots[i].hash == hash)
+            return m->slots[i].key;
+    return NULL;
+}
+
 void models_add_common(struct models *m, const struct models *a, const struct models *b)
 {
     for (size_t i = 0; i < a->n_slots; i++) {

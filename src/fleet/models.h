@@ -16,7 +16,7 @@
 struct model_slot {
     uint64_t hash;
     uint64_t digest; /* hash of the node's digest of it; 0: not known */
-    char *key; /* owned; NULL: free */
+    char *key;       /* owned; NULL: free */
 };
 
 struct models {
@@ -38,6 +38,9 @@ MUST_USE int models_put_digest(struct models *m, struct str key, uint64_t hash, 
 uint64_t models_digest(const struct models *m, struct str key, uint64_t hash);
 
 bool models_has(const struct models *m, struct str key, uint64_t hash);
+
+/* The key with this hash, of whatever collides the first; NULL: none. */
+const char *models_find(const struct models *m, uint64_t hash);
 
 /* Adds to @m what both @a and @b have. */
 void models_add_common(struct models *m, const struct models *a, const struct models *b);

@@ -20,6 +20,11 @@ void node_settings_name(const struct node_settings *node, const struct url *url,
         (void)addr_print(&url->addr, out);
 }
 
+static const struct setting_choice auto_slots[] = {
+    {"auto", SLOTS_AUTO},
+    {NULL, 0},
+};
+
 static const struct setting node_rows[] = {
     {.key = "name",
      .type = SETTING_STRING,
@@ -33,6 +38,15 @@ static const struct setting node_rows[] = {
      .is_required = true,
      .check = check_url,
      .text = "Where the node listens, as OLLAMA_HOST has it"},
+    {.key = "slots",
+     .type = SETTING_U64,
+     .offset = offsetof(struct node_settings, slots),
+     .def = "auto",
+     .min = 1,
+     .max = 65536,
+     .choices = auto_slots,
+     .text = "Requests at once for each model, as OLLAMA_NUM_PARALLEL has it; others wait here; "
+             "auto: found out"},
 };
 
 static const struct setting_shape node_shape = {

@@ -9,6 +9,7 @@
 struct node_settings {
     char *name; /* "" in the file: host:port of the URL */
     char *url;
+    uint64_t slots; /* SLOTS_AUTO, or so many */
 };
 
 struct fleet_settings {

@@ -3,9 +3,10 @@
 
 #define RETRIES_ALWAYS 10
 
-int desk_init(struct desk *d, double retry_budget)
+int desk_init(struct desk *d, double retry_budget, struct queue_limits limits)
 {
     *d = (struct desk){0};
+    queue_init(&d->queue, limits);
     (void)pthread_mutex_init(&d->lock, NULL);
     budget_init(&d->budget, retry_budget, RETRIES_ALWAYS, time_now());
     return fleet_init(&d->fleet, (uint64_t)time_wall());
@@ -27,14 +28,106 @@ static void unlock(struct desk *d)
     (void)pthread_mutex_unlock(&d->lock);
 }
 
-int desk_list_nodes(struct desk *d, const struct fleet_entry *entries, size_t n)
+bool desk_is_idle(struct desk *d)
 {
-    int r;
+    bool is;
 
     lock(d);
-    r = fleet_list(&d->fleet, entries, n, time_now());
+    is = d->queue.n_waiting == 0 && fleet_is_idle(&d->fleet);
     unlock(d);
+    return is;
+}
+
+/*
+ * The queue. Who is called is told by mail when the lock is free again.
+ */
+
+static void on_mail(struct net_mail *mail)
+{
+    struct desk_request *q = container_of(mail, struct desk_request, mail);
+
+    q->on_turn(q);
+}
+
+static void unlock_and_call(struct desk *d, struct list *called)
+{
+    unlock(d);
+    for (struct list *it = list_first(called); it != NULL; it = list_first(called)) {
+        struct desk_request *q = container_of(it, struct desk_request, called);
+
+        list_remove(it);
+        q->mail.deliver = on_mail;
+        net_mail_post(q->loop, &q->mail);
+    }
+}
+
+/* Return: as fleet_pick(). */
+static int grant(struct desk *d, const struct fleet_ask *ask, nsec_t now, struct grant *ret_grant)
+{
+    struct fleet_choice choice;
+    int r = fleet_pick(&d->fleet, ask, now, &choice);
+
+    if (r == 0)
+        *ret_grant = (struct grant){
+            .node = choice.node,
+            .is_held = true,
+            .wants_begin = fleet_wants_begin(&d->fleet, &choice),
+            .slot = choice.slot,
+            .granted_at = now,
+            .is_resident = models_has(&d->fleet.nodes[choice.node].resident, ask->key, ask->hash),
+        };
     return r;
+}
+
+/* Calls from the front of the line all whose wait is over. */
+static void serve_line(struct desk *d, struct queue_line *line, nsec_t now, struct list *called)
+{
+    for (uint64_t n = line->n_waiting; n > 0; n--) {
+        struct queue_waiter *w = queue_head(line);
+        struct desk_request *q = container_of(w, struct desk_request, waiter);
+
+        q->result = grant(d, q->ask, now, &q->grant);
+        if (q->result == FLEET_BUSY)
+            return;
+        queue_remove(&d->queue, w); /* with the last one the line is gone */
+        list_put_back(called, &q->called);
+    }
+}
+
+static void serve_model(struct desk *d, const struct fleet_ask *ask, nsec_t now,
+                        struct list *called)
+{
+    struct queue_line *line = queue_find(&d->queue, ask->hash);
+
+    if (line != NULL)
+        serve_line(d, line, now, called);
+}
+
+static void serve_all(struct desk *d, nsec_t now, struct list *called)
+{
+    list_for_each_safe (it, &d->queue.lines)
+        serve_line(d, container_of(it, struct queue_line, link), now, called);
+}
+
+int desk_list_nodes(struct desk *d, const struct fleet_entry *entries, size_t n)
+{
+    nsec_t now = time_now();
+    struct list called;
+    int r;
+
+    list_init(&called);
+    lock(d);
+    r = fleet_list(&d->fleet, entries, n, now);
+    serve_all(d, now, &called);
+    unlock_and_call(d, &called);
+    return r;
+}
+
+void desk_set_queue_limits(struct desk *d, struct queue_limits limits)
+{
+    lock(d);
+    d->queue.limits = limits;
+    unlock(d);
 }
 
 void desk_set_retry_budget(struct desk *d, double share)
@@ -100,25 +193,70 @@ size_t desk_n_nodes(struct desk *d)
     return n;
 }
 
-int desk_enter(struct desk *d, const struct fleet_ask *ask, bool is_first, nsec_t now,
-               struct grant *ret_grant)
+/* Nobody goes before those who wait, but who has had its turn already. */
+static bool must_wait(const struct desk *d, const struct desk_request *q)
 {
-    uint16_t node;
-    int r;
+    return q->is_first && q->ask->needs_slot && d->queue.n_waiting > 0 &&
+           queue_find(&d->queue, q->ask->hash) != NULL;
+}
+
+static int stand_in_line(struct desk *d, struct desk_request *q, nsec_t now, struct list *called)
+{
+    bool is_behind = queue_find(&d->queue, q->ask->hash) != NULL;
+
+    q->waiter = (struct queue_waiter){.n_bytes = q->n_bytes, .since = now};
+    if (queue_put(&d->queue, &q->waiter, q->ask->hash, q->is_first) != 0)
+        return DESK_QUEUE_FULL;
+    if (is_behind)
+        serve_model(d, q->ask, now, called);
+    return DESK_QUEUED;
+}
+
+int desk_enter(struct desk *d, struct desk_request *request, nsec_t now, struct grant *ret_grant)
+{
+    struct list called;
+    int r = FLEET_BUSY;
+
+    list_init(&called);
+    lock(d);
+    if (fleet_settle(&d->fleet, now))
+        serve_all(d, now, &called);
+    if (request->is_first)
+        budget_request(&d->budget, now);
+    if (!must_wait(d, request))
+        r = grant(d, request->ask, now, ret_grant);
+    if (r == FLEET_BUSY)
+        r = stand_in_line(d, request, now, &called);
+    unlock_and_call(d, &called);
+    return r;
+}
+
+bool desk_leave_line(struct desk *d, struct desk_request *request)
+{
+    struct list called;
+    bool was_there;
+
+    list_init(&called);
+    lock(d);
+    was_there = request->waiter.line != NULL;
+    queue_remove(&d->queue, &request->waiter);
+    /* it may have stood in front of others that can go elsewhere */
+    if (was_there)
+        serve_model(d, request->ask, time_now(), &called);
+    unlock_and_call(d, &called);
+    return was_there;
+}
+
+nsec_t desk_predict(struct desk *d, const struct fleet_ask *ask)
+{
+    const struct queue_line *line;
+    nsec_t wait;
 
     lock(d);
-    if (is_first)
-        budget_request(&d->budget, now);
-    r = fleet_pick(&d->fleet, ask, now, &node);
-    if (r == 0)
-        *ret_grant = (struct grant){
-            .node = node,
-            .is_held = true,
-            .granted_at = now,
-            .is_resident = models_has(&d->fleet.nodes[node].resident, ask->key, ask->hash),
-        };
+    line = queue_find(&d->queue, ask->hash);
+    wait = fleet_predict(&d->fleet, ask, (line != NULL ? line->n_waiting : 0) + 1);
     unlock(d);
-    return r;
+    return wait;
 }
 
 static void tell(const struct desk *d, enum fleet_news what, uint16_t node, struct desk_news *ret)
@@ -133,32 +271,82 @@ static void tell(const struct desk *d, enum fleet_news what, uint16_t node, stru
     (void)snprintf(ret->why, sizeof(ret->why), "%s", d->fleet.nodes[node].why);
 }
 
-void desk_leave(struct desk *d, struct grant *grant, const struct fleet_ask *ask,
-                enum call_outcome outcome, const char *why, struct desk_news *ret_news)
+static struct fleet_choice choice_of(const struct grant *grant)
 {
-    const struct fleet_outcome how = {
-        .what = outcome,
-        .granted_at = grant->granted_at,
-        .now = time_now(),
-        .why = why,
-    };
+    return (struct fleet_choice){.node = grant->node, .slot = grant->slot};
+}
 
+nsec_t desk_leave(struct desk *d, struct grant *grant, const struct fleet_ask *ask,
+                  const struct fleet_outcome *how, struct desk_news *ret_news)
+{
+    struct fleet_outcome outcome = *how;
+    struct fleet_choice choice = choice_of(grant);
+    enum fleet_news news;
+    struct list called;
+    nsec_t settle_at;
+
+    outcome.granted_at = grant->granted_at;
+    outcome.now = time_now();
+    list_init(&called);
     lock(d);
-    if (outcome == CALL_OK && ask->key.len > 0 && !grant->is_resident)
+    if (outcome.what == CALL_OK && ask->key.len > 0 && !grant->is_resident)
         fleet_mark_resident(&d->fleet, grant->node, ask->key, ask->hash);
-    tell(d, fleet_leave(&d->fleet, grant->node, &how), grant->node, ret_news);
-    unlock(d);
+    news = fleet_leave(&d->fleet, &choice, &outcome);
+    tell(d, news, grant->node, ret_news);
+    if (news != FLEET_NO_NEWS)
+        serve_all(d, outcome.now, &called);
+    else if (d->queue.n_waiting > 0)
+        serve_model(d, ask, outcome.now, &called);
+    settle_at = d->fleet.settle_at;
+    unlock_and_call(d, &called);
+    grant->is_held = false;
+    return settle_at;
+}
+
+void desk_give_back(struct desk *d, struct grant *grant, const struct fleet_ask *ask)
+{
+    struct fleet_choice choice = choice_of(grant);
+    struct list called;
+
+    list_init(&called);
+    lock(d);
+    fleet_give_back(&d->fleet, &choice);
+    serve_model(d, ask, time_now(), &called);
+    unlock_and_call(d, &called);
     grant->is_held = false;
 }
 
-void desk_mark_resident(struct desk *d, struct grant *grant, const struct fleet_ask *ask)
+nsec_t desk_settle(struct desk *d, nsec_t now)
 {
-    if (grant->is_resident || ask->key.len == 0)
-        return;
-    grant->is_resident = true;
+    struct list called;
+    nsec_t settle_at;
+
+    list_init(&called);
     lock(d);
-    fleet_mark_resident(&d->fleet, grant->node, ask->key, ask->hash);
-    unlock(d);
+    if (fleet_settle(&d->fleet, now))
+        serve_all(d, now, &called);
+    settle_at = d->fleet.settle_at;
+    unlock_and_call(d, &called);
+    return settle_at;
+}
+
+void desk_begun(struct desk *d, struct grant *grant, const struct fleet_ask *ask)
+{
+    struct fleet_choice choice = choice_of(grant);
+    struct list called;
+
+    if (ask->key.len == 0 || (grant->is_resident && !grant->wants_begin))
+        return;
+    list_init(&called);
+    lock(d);
+    if (!grant->is_resident)
+        fleet_mark_resident(&d->fleet, grant->node, ask->key, ask->hash);
+    if (grant->wants_begin && fleet_begin(&d->fleet, &choice))
+        serve_model(d, ask, time_now(), &called);
+    unlock_and_call(d, &called);
+    grant->is_resident = true;
+    grant->wants_begin = false;
+    grant->slot = choice.slot;
 }
 
 struct desk_model desk_model_at(struct desk *d, uint16_t node, const struct fleet_ask *ask)
@@ -209,9 +397,15 @@ enum fleet_other desk_look_for_other(struct desk *d, const struct fleet_ask *ask
 void desk_report(struct desk *d, uint16_t node, struct fleet_report *report,
                  struct desk_news *ret_news)
 {
+    nsec_t now = time_now();
+    struct list called;
+
+    list_init(&called);
     lock(d);
-    tell(d, fleet_apply(&d->fleet, node, report, time_now()), node, ret_news);
-    unlock(d);
+    tell(d, fleet_apply(&d->fleet, node, report, now), node, ret_news);
+    (void)fleet_settle(&d->fleet, now);
+    serve_all(d, now, &called); /* also those that an ejection kept waiting, which is over */
+    unlock_and_call(d, &called);
 }
 
 static void ref_all(struct desk *d, const uint16_t *nodes, size_t n)
@@ -275,6 +469,7 @@ static void copy_node(const struct fleet_node *n, struct desk_node *ret_node)
         .state = n->state,
         .is_ejected = ejection_is_out(&n->ejection, time_now()),
         .in_flight = n->in_flight,
+        .slots_setting = n->slots_setting,
         .n_granted = n->n_granted,
         .n_models = n->models.n_models,
         .n_resident = n->resident.n_models,
@@ -331,4 +526,37 @@ int desk_models(struct desk *d, uint16_t node, bool is_loaded, struct buf *out)
     }
     unlock(d);
     return r;
+}
+
+size_t desk_slots(struct desk *d, uint16_t node, struct desk_slots out[static SLOTS_MAX])
+{
+    const struct fleet_node *n = &d->fleet.nodes[node];
+    size_t n_out;
+
+    lock(d);
+    for (n_out = 0; n_out < n->slots.n; n_out++) {
+        const struct slots *s = &n->slots.at[n_out];
+        const char *key = models_find(&n->models, s->what.model);
+
+        out[n_out] = (struct desk_slots){
+            .options = s->what.options,
+            .n_busy = s->n_busy,
+            .limit = slots_limit(&n->slots, n->slots_setting, &s->what),
+            .service_ns = slots_service(s),
+        };
+        if (key != NULL)
+            (void)snprintf(out[n_out].model, sizeof(out[n_out].model), "%s", key);
+    }
+    unlock(d);
+    return n_out;
+}
+
+uint64_t desk_n_waiting(struct desk *d)
+{
+    uint64_t n;
+
+    lock(d);
+    n = d->queue.n_waiting;
+    unlock(d);
+    return n;
 }

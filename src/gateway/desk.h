@@ -4,11 +4,13 @@
 /*
  * The desk: everything that must be counted once for the process
  *
- * Which node serves the next attempt, what is in flight where, whom a failure is blamed on, and the
- * retry budget. One lock, held for about a microsecond, never across I/O or a log line; inside it
- * pure policies. Any thread may call.
+ * Which node serves the next attempt, what is in flight where, who waits for a slot, whom a failure
+ * is blamed on, and the retry budget. One lock, held for about a microsecond, never across I/O or a
+ * log line; inside it pure policies. Any thread may call.
  *
  *   desk_enter() ──► grant ──► attempt ──► desk_leave(outcome)
+ *        ╲             ▲
+ *         ► queued ────┘ by mail to the loop of who waits
  */
 
 #include <pthread.h>
@@ -16,18 +18,46 @@
 #include "base/buf.h"
 #include "call/budget.h"
 #include "fleet/place.h"
+#include "fleet/queue.h"
+#include "net/loop.h"
 
 struct desk {
     pthread_mutex_t lock;
     struct fleet fleet;
     struct budget budget;
+    struct queue queue;
 };
 
 struct grant {
     uint16_t node;
     bool is_held;
+    bool wants_begin; /* desk_begun() is to be called */
+    struct slot slot;
     nsec_t granted_at;
     bool is_resident; /* the model was loaded there when the grant was given */
+};
+
+/*
+ * Who wants a grant; embedded by it, and in use as long as it waits. `on_turn` runs on `loop` when
+ * the wait is over, unless desk_leave_line() came first.
+ */
+struct desk_request {
+    const struct fleet_ask *ask; /* stays as it is while it waits */
+    bool is_first;               /* of its exchange; a later attempt stands in front */
+    size_t n_bytes;              /* held in memory while it waits */
+    struct net_loop *loop;
+    void (*on_turn)(struct desk_request *request);
+    int result; /* on_turn: as of desk_enter(); DESK_QUEUED never */
+    struct grant grant;
+    /* private */
+    struct queue_waiter waiter;
+    struct list called;
+    struct net_mail mail;
+};
+
+enum {
+    DESK_QUEUED = 16,
+    DESK_QUEUE_FULL = 17,
 };
 
 /*
@@ -51,6 +81,7 @@ struct desk_node {
     enum node_state state;
     bool is_ejected;
     uint32_t in_flight;
+    uint32_t slots_setting;
     uint64_t n_granted;
     size_t n_models;
     size_t n_resident;
@@ -60,13 +91,17 @@ struct desk_node {
 };
 
 /* Without a node. Return: 0, -ENOMEM. */
-MUST_USE int desk_init(struct desk *d, double retry_budget);
+MUST_USE int desk_init(struct desk *d, double retry_budget, struct queue_limits limits);
 void desk_fini(struct desk *d);
+
+/* Nobody has a grant, and nobody waits for one. */
+bool desk_is_idle(struct desk *d);
 
 /* These are the nodes now. Return: as fleet_list(). */
 MUST_USE int desk_list_nodes(struct desk *d, const struct fleet_entry *entries, size_t n);
 
 void desk_set_retry_budget(struct desk *d, double share);
+void desk_set_queue_limits(struct desk *d, struct queue_limits limits);
 
 /* Keeps the slot of a node, that has one, for it. */
 void desk_node_ref(struct desk *d, uint16_t node);
@@ -95,16 +130,39 @@ bool desk_node_is_listed(struct desk *d, uint16_t node);
 size_t desk_n_slots(struct desk *d);
 size_t desk_n_nodes(struct desk *d);
 
-/* @is_first: a new request, not a further attempt of one. Return: as fleet_pick(). */
-MUST_USE int desk_enter(struct desk *d, const struct fleet_ask *ask, bool is_first, nsec_t now,
+/**
+ * desk_enter() - a node for the next attempt
+ * @ret_grant:  set only on 0
+ *
+ * Return: as fleet_pick(), but for FLEET_BUSY: DESK_QUEUED, on_turn will run; DESK_QUEUE_FULL.
+ */
+MUST_USE int desk_enter(struct desk *d, struct desk_request *request, nsec_t now,
                         struct grant *ret_grant);
 
-/* Gives @grant back. @ask: on CALL_OK its model is marked as loaded on the node. */
-void desk_leave(struct desk *d, struct grant *grant, const struct fleet_ask *ask,
-                enum call_outcome outcome, const char *why, struct desk_news *ret_news);
+/*
+ * Who was queued waits no longer. Return: whether it has left; else it was called already, and
+ * on_turn will run.
+ */
+MUST_USE bool desk_leave_line(struct desk *d, struct desk_request *request);
 
-/* The model has begun to answer, so it is loaded. */
-void desk_mark_resident(struct desk *d, struct grant *grant, const struct fleet_ask *ask);
+/* When a request like it, coming now, would be served; -1: nothing is known yet. */
+nsec_t desk_predict(struct desk *d, const struct fleet_ask *ask);
+
+/*
+ * Gives @grant back. `how`: what, why, told; the rest is filled in. On CALL_OK the model of @ask is
+ * marked as loaded on the node. Return: when desk_settle() is to be called; NSEC_NEVER.
+ */
+nsec_t desk_leave(struct desk *d, struct grant *grant, const struct fleet_ask *ask,
+                  const struct fleet_outcome *how, struct desk_news *ret_news);
+
+/* Gives back a grant that nothing was made of. */
+void desk_give_back(struct desk *d, struct grant *grant, const struct fleet_ask *ask);
+
+/* Slots of attempts that were cut off come back. Return: when it is to be called next; NSEC_NEVER. */
+nsec_t desk_settle(struct desk *d, nsec_t now);
+
+/* The model has begun to answer: it is loaded, and the request waits no longer inside the node. */
+void desk_begun(struct desk *d, struct grant *grant, const struct fleet_ask *ask);
 
 /* A model on a node, for who wants to go on there with its answer. */
 struct desk_model {
@@ -150,3 +208,20 @@ bool desk_take_up(struct desk *d, uint16_t node, struct desk_node *ret_node);
  * 0, -ENOBUFS, -ENOMEM.
  */
 MUST_USE int desk_models(struct desk *d, uint16_t node, bool is_loaded, struct buf *out);
+
+/*
+ * Appends what is known of a node's slots: for each residency that was in use. Return: how many
+ * there are in @out.
+ */
+struct desk_slots {
+    char model[MODEL_KEY_MAX]; /* "": it was deleted meanwhile */
+    uint64_t options;
+    uint32_t n_busy;
+    uint32_t limit;
+    nsec_t service_ns; /* median; -1: unknown */
+};
+
+size_t desk_slots(struct desk *d, uint16_t node, struct desk_slots out[static SLOTS_MAX]);
+
+/* Who waits now. */
+uint64_t desk_n_waiting(struct desk *d);

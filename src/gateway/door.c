@@ -52,6 +52,10 @@ static void put_own_fields(const struct door_conn *d, struct buf *out)
 
     if (r == 0)
         r = buf_put(out, d->own_fields);
+    if (r == 0 && d->is_admin && tl->queued_ns > 0)
+        r = h1_put_field(
+            out, STR("X-Chasqui-Queue-Ms"),
+            str_make(digits, str_put_u64((uint64_t)(tl->queued_ns / NSEC_PER_MSEC), digits)));
     if (r < 0 || !d->is_admin || tl->node.len == 0)
         return;
     if (h1_put_field(out, STR("X-Chasqui-Node"), tl->node) == 0)

@@ -8,6 +8,7 @@
 #include "gateway/gateway.h"
 #include "gateway/manage.h"
 #include "gateway/merge.h"
+#include "gateway/queued.h"
 #include "gateway/relay.h"
 #include "gateway/resume.h"
 #include "gateway/upload.h"
@@ -124,16 +125,30 @@ void exchange_came_back(struct exchange *ex)
         net_defer(&ex->worker->loop, &ex->bury);
 }
 
+/* What the node says of the time it took; of an answer that two have given it says nothing. */
+static struct slots_told told_of(const struct exchange *ex)
+{
+    const struct api_usage *u = &ex->judge.usage;
+
+    if (ex->resume != NULL)
+        return (struct slots_told){0};
+    return (struct slots_told){u->total_ns, u->load_ns, u->prompt_ns, u->eval_ns};
+}
+
 void exchange_leave_desk(struct exchange *ex, enum call_outcome outcome)
 {
     struct gateway *g = ex->worker->gateway;
+    const struct slots_told told = told_of(ex);
+    const struct fleet_outcome how = {.what = outcome, .why = ex->why, .told = &told};
     struct desk_news news;
+    nsec_t settle_at;
 
     if (!ex->grant.is_held)
         return;
     metrics_attempt(ex->worker->metrics, desk_node_name(&g->desk, ex->grant.node),
                     call_rule_get(outcome)->name);
-    desk_leave(&g->desk, &ex->grant, &ex->ask, outcome, ex->why, &news);
+    settle_at = desk_leave(&g->desk, &ex->grant, &ex->ask, &how, &news);
+    worker_settle_at(ex->worker, settle_at);
     gateway_log_news(g, &news);
 }
 
@@ -144,6 +159,7 @@ static void halt(struct exchange *ex)
     merge_cancel(ex->merge);
     manage_cancel(ex->manage);
     upload_cancel(ex->upload);
+    queued_leave(ex);
     exchange_leave_desk(ex, CALL_CANCELLED);
 }
 
@@ -177,15 +193,18 @@ void exchange_answer(struct exchange *ex, int status, struct str fields, struct 
 void exchange_fail(struct exchange *ex, const struct api_error *error)
 {
     struct buf body = BUF_INIT(8192);
-    char fields[160];
+    char later[48] = "";
+    char fields[208];
     int n;
 
     if (ex->has_begun) {
         relay_break(ex, error->reason);
         return;
     }
-    n = snprintf(fields, sizeof(fields), STR_FMT "%s%s", STR_ARG(api_json_field(ex->family)),
-                 error->status == 503 ? "Retry-After: 1\r\n" : "",
+    if (error->status == 503)
+        (void)snprintf(later, sizeof(later), "Retry-After: %u\r\n",
+                       ex->come_back_s > 0 ? ex->come_back_s : 1);
+    n = snprintf(fields, sizeof(fields), STR_FMT "%s%s", STR_ARG(api_json_field(ex->family)), later,
                  error->status == 401 ? "WWW-Authenticate: Bearer\r\n" : "");
     ex->tl.reason = error->reason;
     /* Without memory the status says it alone. */
@@ -312,17 +331,36 @@ static void no_grant(struct exchange *ex, int r)
         exchange_refuse(ex, REASON_no_node, NULL);
 }
 
-void exchange_enter_desk(struct exchange *ex)
+void exchange_take_turn(struct exchange *ex, int r)
 {
-    bool is_first = ex->state == EXCHANGE_RECEIVING;
-    int r = desk_enter(&ex->worker->gateway->desk, &ex->ask, is_first, time_now(), &ex->grant);
-
+    if (r == DESK_QUEUE_FULL) {
+        queued_refuse(ex, REASON_queue_full);
+        return;
+    }
     if (r != 0) {
         no_grant(ex, r);
         return;
     }
     ex->tl.is_known_model = ex->ask.key.len > 0;
     exchange_ask_node(ex, /* is_fresh= */ false);
+}
+
+void exchange_enter_desk(struct exchange *ex)
+{
+    int r;
+
+    ex->turn = (struct desk_request){
+        .ask = &ex->ask,
+        .is_first = ex->state == EXCHANGE_RECEIVING,
+        .n_bytes = ex->body.len,
+        .loop = &ex->worker->loop,
+        .on_turn = queued_on_turn,
+    };
+    r = desk_enter(&ex->worker->gateway->desk, &ex->turn, time_now(), &ex->grant);
+    if (r == DESK_QUEUED)
+        queued_begin(ex);
+    else
+        exchange_take_turn(ex, r);
 }
 
 static enum reason reason_of(enum call_outcome outcome)
@@ -481,6 +519,9 @@ void exchange_on_timer(struct net_timer *timer)
     case EXCHANGE_LOOKING:
         exchange_refuse(ex, REASON_deadline, NULL);
         break;
+    case EXCHANGE_QUEUED:
+        queued_out_of_time(ex);
+        break;
     case EXCHANGE_ASKING:
     case EXCHANGE_HOLDING:
         if (ex->is_gone && time_now() < ex->answer_due) {
@@ -534,6 +575,8 @@ static void understand(struct exchange *ex)
         take_model_of_path(ex);
     ex->ask.key = model_key_str(&ex->asked.key);
     ex->ask.hash = hash_bytes(ex->worker->gateway->desk.fleet.hash_key, ex->ask.key);
+    ex->ask.needs_slot =
+        ex->route->work == API_INFERENCE && ex->ask.key.len > 0 && !ex->asked.is_load_only;
     ex->ask.needs_http = ex->route->family != API_OLLAMA || ex->route->id == ROUTE_EMBEDDINGS ||
                          ex->route->access != API_FOR_ALL;
     ex->tl.model = ex->asked.model;

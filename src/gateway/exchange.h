@@ -8,7 +8,7 @@
  *                 ▲  │ ╲        │ (broken, and another node can go on: ASKING again)
  *        next     │  │  ► HOLDING (an answer that reports a failure is kept, the policy decides)
  *        attempt  │  ▼
- *                 WAITING (delay) / LOOKING (nodes are asked again)
+ *                 WAITING (delay) / LOOKING (nodes are asked again) / QUEUED (for a slot)
  *
  * The door fills it and starts it; from then on it chooses nodes at the desk, makes attempts,
  * relays the answer into its sink, and tells everything about itself once, at its end. It knows
@@ -31,6 +31,7 @@ enum exchange_state {
     EXCHANGE_RECEIVING,
     EXCHANGE_LOOKING,
     EXCHANGE_WAITING,
+    EXCHANGE_QUEUED,
     EXCHANGE_ASKING,
     EXCHANGE_HOLDING,
     EXCHANGE_RELAYING,
@@ -77,6 +78,8 @@ struct exchange {
     /* The attempt in hand. */
     struct attempt attempt;
     struct grant grant;
+    struct desk_request turn; /* in use while QUEUED, and until its mail has come */
+    unsigned come_back_s;     /* of a 503: when it is worth while; 0: soon */
     struct retry_state retry;
     struct look_again look;
     struct merge *merge;

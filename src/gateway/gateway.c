@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/gateway.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <sys/random.h>
 
@@ -246,7 +247,7 @@ static int start(struct gateway *g, const struct control_ops *ops, struct buf *e
 
     make_via(g);
     if (r == 0)
-        r = desk_init(&g->desk, g->view->settings->retry_budget);
+        r = desk_init(&g->desk, g->view->settings->retry_budget, view_queue_limits(g->view));
     if (r == 0)
         r = quota_init(&g->quota, FLEET_MAX_SLOTS);
     if (r == 0)
@@ -281,6 +282,8 @@ static void gateway_fini(struct gateway *g)
     for (size_t k = 0; k < g->n_workers && g->workers != NULL; k++)
         worker_join(&g->workers[k]);
     control_fini(&g->control);
+    /* whatever way an exchange ended, it gave back what it had */
+    assert(desk_is_idle(&g->desk));
     desk_fini(&g->desk);
     quota_fini(&g->quota);
     free(g->workers);

@@ -125,7 +125,7 @@ static bool stop_for_nobody(struct exchange *ex)
     if (!ex->is_gone)
         return false;
     if (ex->head.status == 200)
-        desk_mark_resident(&ex->worker->gateway->desk, &ex->grant, &ex->ask);
+        desk_begun(&ex->worker->gateway->desk, &ex->grant, &ex->ask);
     attempt_cancel(&ex->attempt);
     exchange_leave_desk(ex, CALL_CANCELLED);
     exchange_finish(ex, REASON_client_gone);
@@ -140,7 +140,7 @@ static bool begin_relaying(struct exchange *ex)
     if (stop_for_nobody(ex))
         return false;
     if (ex->route->work == API_INFERENCE && ex->head.status == 200)
-        desk_mark_resident(&ex->worker->gateway->desk, &ex->grant, &ex->ask);
+        desk_begun(&ex->worker->gateway->desk, &ex->grant, &ex->ask);
     commit(ex);
     return ex->state == EXCHANGE_RELAYING; /* the sink may have found its client gone */
 }

@@ -32,6 +32,7 @@ void exchange_out_of_time(struct exchange *ex);
 void exchange_finish(struct exchange *ex, enum reason reason);
 void exchange_leave_desk(struct exchange *ex, enum call_outcome outcome);
 void exchange_enter_desk(struct exchange *ex);
+void exchange_take_turn(struct exchange *ex, int r);
 void exchange_ask_node(struct exchange *ex, bool is_fresh);
 void exchange_on_looked(struct look_again *look);
 void exchange_on_bury(struct net_task *task);

@@ -28,6 +28,9 @@ struct gateway_settings {
     nsec_t whole_answer_timeout_ns; /* 0: WHOLE_ANSWER_FACTOR times first_token */
     nsec_t between_tokens_timeout_ns;
     nsec_t total_timeout_ns;
+    nsec_t queue_timeout_ns;
+    uint64_t queue_max; /* of each model's line */
+    uint64_t queue_max_bytes;
     uint64_t bodies_max_bytes; /* all held bodies together */
     struct http_settings http;
     uint64_t retry_max;
@@ -39,5 +42,5 @@ struct gateway_settings {
     struct model_settings models;
 };
 
-#define N_GATEWAY_ROWS 28
+#define N_GATEWAY_ROWS 31
 extern const struct setting gateway_rows[N_GATEWAY_ROWS];

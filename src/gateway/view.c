@@ -37,6 +37,7 @@ static int list_nodes(struct view *v)
         if (r < 0)
             return r;
         node_settings_name(&nodes[i], &e->url, name);
+        e->slots = (uint32_t)nodes[i].slots;
         e->name = str_of(name);
     }
     return 0;

@@ -15,6 +15,7 @@
 #include "admit/guard.h"
 #include "admit/keys.h"
 #include "fleet/fleet.h"
+#include "fleet/queue.h"
 #include "fleet/settings.h"
 #include "gateway/settings.h"
 #include "net/loop.h"
@@ -90,6 +91,11 @@ static inline struct view *view_ref(struct view *v)
 {
     (void)atomic_fetch_add_explicit(&v->n_refs, 1, memory_order_relaxed);
     return v;
+}
+
+static inline struct queue_limits view_queue_limits(const struct view *v)
+{
+    return (struct queue_limits){v->settings->queue_max, v->settings->queue_max_bytes};
 }
 
 /* Any thread. Accepts NULL. */

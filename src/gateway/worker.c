@@ -42,6 +42,19 @@ static void on_drain_timeout(struct net_timer *timer)
     net_loop_stop(&container_of(timer, struct worker, drain_timer)->loop);
 }
 
+static void on_settle(struct net_timer *timer)
+{
+    struct worker *w = container_of(timer, struct worker, settle_timer);
+
+    net_timer_arm(&w->loop, timer, desk_settle(&w->gateway->desk, time_now()));
+}
+
+void worker_settle_at(struct worker *w, nsec_t at)
+{
+    if (at < w->settle_timer.due && !w->is_closing)
+        net_timer_arm(&w->loop, &w->settle_timer, at);
+}
+
 static void on_drain(struct net_mail *mail)
 {
     struct worker *w = container_of(mail, struct worker, drain_mail);
@@ -149,6 +162,8 @@ int worker_init(struct worker *w, struct gateway *gateway, const int *fds)
     if (r == 0)
         r = net_timer_init(&w->loop, &w->drain_timer, on_drain_timeout);
     if (r == 0)
+        r = net_timer_init(&w->loop, &w->settle_timer, on_settle);
+    if (r == 0)
         r = beat_start(&w->beat, &w->loop, w->metrics);
     if (r == 0)
         r = worker_nodes_init(&w->nodes, w);
@@ -169,6 +184,7 @@ static void close_all(struct worker *w)
     worker_nodes_close(&w->nodes);
     beat_stop(&w->beat);
     net_timer_fini(&w->loop, &w->drain_timer);
+    net_timer_fini(&w->loop, &w->settle_timer);
 }
 
 static void clear_away(struct worker *w)

@@ -34,7 +34,8 @@ struct worker {
     struct list exchanges;
     size_t n_exchanges;
     struct net_timer drain_timer;
-    struct net_task idle_check; /* draining: is everything done? */
+    struct net_timer settle_timer; /* slots of attempts that were cut off come back */
+    struct net_task idle_check;    /* draining: is everything done? */
     struct net_mail drain_mail;
     struct net_mail stop_mail;
     struct net_mail ended_mail; /* to control, as the thread's last act */
@@ -62,6 +63,9 @@ void worker_stop(struct worker *w);
 
 /* Waits for the thread and frees. */
 void worker_join(struct worker *w);
+
+/* Calls desk_settle() then, or earlier. */
+void worker_settle_at(struct worker *w, nsec_t at);
 
 /* An exchange ended: with the last one a draining worker is done. */
 void worker_check_idle(struct worker *w);

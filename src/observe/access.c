@@ -112,6 +112,7 @@ static void put_json(const struct timeline *t, nsec_t wall, struct buf *out)
     put_json_number(out, STR(",\"status\":"), (uint64_t)t->status);
     put_json_text(out, STR(",\"reason\":"), str_of(reason_name(t->reason)));
     put(out, t->is_stream ? STR(",\"stream\":true") : STR(",\"stream\":false"));
+    put_json_ms(out, STR(",\"queue_ms\":"), true, (uint64_t)(t->queued_ns / NSEC_PER_USEC));
     put_json_ms(out, STR(",\"connect_ms\":"), t->connected > 0, usec_since_begin(t, t->connected));
     put_json_ms(out, STR(",\"first_record_ms\":"), t->first_record > 0,
                 usec_since_begin(t, t->first_record));
@@ -175,6 +176,11 @@ static void put_human(const struct timeline *t, nsec_t wall, bool has_colour, st
     if (t->first_record > 0) {
         put(out, STR(" first "));
         put_thousandths(out, usec_since_begin(t, t->first_record), 1);
+        put(out, STR("ms"));
+    }
+    if (t->queued_ns > 0) {
+        put(out, STR(" queued "));
+        put_thousandths(out, (uint64_t)(t->queued_ns / NSEC_PER_USEC), 1);
         put(out, STR("ms"));
     }
     if (t->usage.tokens_in > 0 || t->usage.tokens_out > 0) {

@@ -87,6 +87,8 @@ void metrics_exchange_end(struct metrics *m, const struct timeline *t)
     s->n++;
     s->tokens_in += t->usage.tokens_in;
     s->tokens_out += t->usage.tokens_out;
+    if (t->queued_ns > 0)
+        histogram_put(&s->queued, t->queued_ns);
     if (t->first_record > 0)
         histogram_put(&s->first_record, since_begin(t, t->first_record));
     histogram_add(&s->between, &t->between);
@@ -203,6 +205,11 @@ static uint64_t get_tokens_out(const struct series *s)
     return s->tokens_out;
 }
 
+static const struct histogram *get_queued(const struct series *s)
+{
+    return &s->queued;
+}
+
 static const struct histogram *get_first_record(const struct series *s)
 {
     return &s->first_record;
@@ -223,6 +230,8 @@ static const struct family in_flight = {"chasqui_requests_in_flight", "gauge",
                                         "Requests begun and not yet ended"};
 static const struct family attempts = {"chasqui_attempts_total", "counter",
                                        "Attempts on nodes, by outcome"};
+static const struct family queued = {"chasqui_queue_seconds", "histogram",
+                                     "Time in the queue of requests that had to wait for a slot"};
 static const struct family first_record = {
     "chasqui_first_record_seconds", "histogram",
     "From a request's first byte to the first record of its answer"};
@@ -256,6 +265,7 @@ struct gauge {
 };
 
 static const struct gauge gauges[] = {
+    [METRICS_QUEUED] = {{"chasqui_queue_length", "gauge", "Requests that wait for a slot"}, ""},
     [METRICS_CLIENTS] = {{"chasqui_client_connections", "gauge", "Client connections open"}, ""},
 };
 
@@ -289,7 +299,9 @@ static int print_by_reason(const struct metrics *sum, struct buf *out)
     series_table_init(&table, SERIES_ROUTE | SERIES_MODEL | SERIES_NODE | SERIES_REASON,
                       METRICS_MAX_SERIES);
     series_add_table(&table, &sum->exchanges);
-    r = print_histograms(&first_record, &table, get_first_record, out);
+    r = print_histograms(&queued, &table, get_queued, out);
+    if (r == 0)
+        r = print_histograms(&first_record, &table, get_first_record, out);
     if (r == 0)
         r = print_histograms(&between, &table, get_between, out);
     if (r == 0)

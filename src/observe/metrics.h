@@ -24,7 +24,8 @@ struct metrics *metrics_free(struct metrics *m); /* accepts NULL; returns NULL *
 /*
  * An exchange began / ended. Counted: chasqui_requests_total{route,model,node,status,reason},
  * chasqui_requests_in_flight, chasqui_attempts_total{node,outcome}; by route, model, node and
- * reason the histograms chasqui_first_record_seconds, chasqui_between_records_seconds and
+ * reason the histograms chasqui_queue_seconds, chasqui_first_record_seconds,
+ * chasqui_between_records_seconds and
  * chasqui_request_seconds, and chasqui_tokens_in_total, chasqui_tokens_out_total.
  */
 void metrics_exchange_begin(struct metrics *m);
@@ -43,6 +44,7 @@ enum metrics_counter {
 void metrics_count(struct metrics *m, enum metrics_counter counter);
 
 enum metrics_gauge {
+    METRICS_QUEUED,  /* chasqui_queue_length */
     METRICS_CLIENTS, /* chasqui_client_connections: open ones */
     N_METRICS_GAUGES
 };

@@ -264,6 +264,7 @@ void series_add_table(struct series_table *t, const struct series_table *from)
         sum->n += s->n;
         sum->tokens_in += s->tokens_in;
         sum->tokens_out += s->tokens_out;
+        histogram_add(&sum->queued, &s->queued);
         histogram_add(&sum->first_record, &s->first_record);
         histogram_add(&sum->between, &s->between);
         histogram_add(&sum->total, &s->total);

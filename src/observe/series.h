@@ -37,6 +37,7 @@ struct series {
     uint64_t n;
     uint64_t tokens_in;
     uint64_t tokens_out;
+    struct histogram queued;
     struct histogram first_record;
     struct histogram between; /* two records */
     struct histogram total;

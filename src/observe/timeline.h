@@ -30,6 +30,7 @@ struct timeline {
     enum reason reason;
     bool is_stream;
     bool is_known_model; /* a node serves it: it may be a metric label */
+    nsec_t queued_ns;    /* waited for a slot of a node, all attempts together */
     nsec_t begun;        /* first byte of the request */
     nsec_t understood;   /* body read and understood */
     nsec_t connected;    /* connection for the last attempt at hand */

@@ -91,7 +91,7 @@ test('metrics pass promtool', async (t) => {
 /* Access log */
 
 const FIELDS = ['time', 'request_id', 'trace_id', 'peer', 'key', 'method', 'route', 'model', 'node', 'attempts', 'status', 'reason', 'stream',
-                'connect_ms', 'first_record_ms', 'total_ms', 'load_ms', 'bytes_in', 'bytes_out', 'records', 'resumes', 'tokens_in', 'tokens_out'];
+                'queue_ms', 'connect_ms', 'first_record_ms', 'total_ms', 'load_ms', 'bytes_in', 'bytes_out', 'records', 'resumes', 'tokens_in', 'tokens_out'];
 
 test('one access line per request tells everything about it', async (t) => {
     const answer = await generate(t);

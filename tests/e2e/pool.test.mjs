@@ -10,7 +10,7 @@ import { test, until } from '../lib/test.mjs';
 
 async function start(t, node, pool, { workers = 2, more = {} } = {}) {
     const file = path.join(temporaryDirectory(t), 'chasqui.yaml');
-    const write = (connection_pool) => writeFileSync(file, JSON.stringify({ nodes: [{ name: 'n', url: node.url }], connection_pool, workers, ...more }));
+    const write = (connection_pool) => writeFileSync(file, JSON.stringify({ nodes: [{ name: 'n', url: node.url, slots: 64 }], connection_pool, workers, ...more }));
     write(pool);
     const gateway = await Gateway.start(t, { args: ['--config', file], untilUp: 1 });
     return { gateway, write };

@@ -20,9 +20,9 @@ const WITH_NODE_NAMES = new Set(['ps']); /* each gateway adds the name of its no
 const mcp = (gateway) => ({ url: `mcp://127.0.0.1:${gateway.mcpPort}` });
 const post = (t, gateway, path, body, fields) => exchange(t, gateway.port, request('POST', path, { body, fields }));
 
-async function tiers(t, { sim = {}, edge = {}, nodes } = {}) {
+async function tiers(t, { sim = {}, edge = {}, centre: at = {}, nodes } = {}) {
     const node = nodes ? undefined : await Sim.start(t, sim);
-    const centre = await Gateway.start(t, { nodes: nodes ?? [node] });
+    const centre = await Gateway.start(t, { nodes: nodes ?? [node], ...at });
     return { sim: node, centre, edge: await Gateway.start(t, { nodes: [mcp(centre)], ...edge }) };
 }
 
@@ -135,7 +135,7 @@ test('more calls than the connections to the centre carry wait for their turn', 
     const held = [];
     let isReleased = false;
     const node = await FakeNode.start(t, (_req, res) => (isReleased ? FakeNode.answerDone(_req, res) : held.push(() => FakeNode.answerDone(_req, res))));
-    const { edge } = await tiers(t, { nodes: [node], edge: { args: ['--workers', '1'] } });
+    const { edge } = await tiers(t, { nodes: [node], centre: { settings: { nodeSlots: 2000 } }, edge: { args: ['--workers', '1'] } });
     const clients = await Promise.all(Array.from({ length: 5 }, async () => {
         const client = await connect({ port: edge.mcpPort });
         t.after(() => client.destroy());

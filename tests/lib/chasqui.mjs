@@ -36,11 +36,16 @@ const SETTINGS = {
     send: ['timeouts', 'send'],
     drain: ['drain_timeout'],
     probes: ['connection_pool', 'health_check_interval'],
+    poolMin: ['connection_pool', 'min_idle'],
     poolIdle: ['connection_pool', 'idle_timeout'],
     maxRetries: ['retry', 'max_retries'],
     retryBudget: ['retry', 'budget'],
     resume: ['resume', 'mode'],
     allowAnonymous: ['allow_anonymous'],
+    nodes: ['nodes'],
+    queueTimeout: ['timeouts', 'queue'],
+    queueMax: ['queue', 'max'],
+    strategy: ['routing', 'strategy'],
 };
 
 /* The environment of a developer must not change what is tested. */
@@ -121,10 +126,14 @@ export class Gateway {
         const all = ['serve', '--admin', '127.0.0.1:0', '--mcp', '127.0.0.1:0'];
         for (const address of listen)
             all.push('--listen', address);
-        for (const node of nodes)
-            all.push('--node', node.url ?? node);
+        const { nodeSlots, ...others } = settings ?? {};
+        const urls = nodes.map((node) => node.url ?? node);
+        if (nodeSlots)
+            others.nodes = urls.map((url) => ({ url, slots: nodeSlots }));
+        else
+            urls.forEach((url) => all.push('--node', url));
         if (settings)
-            all.push('--config', writeConfig(owner, settings));
+            all.push('--config', writeConfig(owner, others));
         if (keysFile)
             all.push('--keys-file', keysFile);
         const gateway = new Gateway();

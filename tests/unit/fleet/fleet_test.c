@@ -88,11 +88,21 @@ static void all_up(struct fleet *f)
         assert_int_equal(come_up(f, i, X, START), FLEET_NODE_UP);
 }
 
+static int try_pick(struct fleet *f, const struct fleet_ask *ask, nsec_t now, uint16_t *ret_index)
+{
+    struct fleet_choice choice;
+    int r = fleet_pick(f, ask, now, &choice);
+
+    if (r == 0)
+        *ret_index = choice.node;
+    return r;
+}
+
 static uint16_t pick(struct fleet *f, const struct fleet_ask *ask, nsec_t now)
 {
     uint16_t index = FLEET_NO_INDEX;
 
-    assert_int_equal(fleet_pick(f, ask, now, &index), 0);
+    assert_int_equal(try_pick(f, ask, now, &index), 0);
     assert_true(index < N_NODES);
     return index;
 }
@@ -103,7 +113,8 @@ static enum fleet_news leave(struct fleet *f, uint16_t index, enum call_outcome 
     const struct fleet_outcome outcome = {
         .what = what, .granted_at = granted_at, .now = now, .why = "because"};
 
-    return fleet_leave(f, index, &outcome);
+    return fleet_leave(f, &(struct fleet_choice){.node = index, .slot = {.index = SLOTS_NONE}},
+                       &outcome);
 }
 
 /*
@@ -128,7 +139,7 @@ static void nobody_is_picked_before_a_probe(void **state)
     const struct fleet_ask any = {0};
     uint16_t index;
 
-    assert_int_equal(fleet_pick(f, &any, START, &index), FLEET_NO_NODE);
+    assert_int_equal(try_pick(f, &any, START, &index), FLEET_NO_NODE);
 }
 
 static void a_model_that_nobody_has_is_told_from_one_that_is_down(void **state)
@@ -140,9 +151,9 @@ static void a_model_that_nobody_has_is_told_from_one_that_is_down(void **state)
 
     (void)come_up(f, 0, X, START);
     assert_int_equal(pick(f, &x, START), 0);
-    assert_int_equal(fleet_pick(f, &y, START, &index), FLEET_NO_MODEL);
+    assert_int_equal(try_pick(f, &y, START, &index), FLEET_NO_MODEL);
     assert_int_equal(go_down(f, 0, START), FLEET_NODE_DOWN);
-    assert_int_equal(fleet_pick(f, &x, START, &index), FLEET_NO_NODE);
+    assert_int_equal(try_pick(f, &x, START, &index), FLEET_NO_NODE);
 }
 
 static void only_a_node_with_the_model_is_picked(void **state)
@@ -328,7 +339,7 @@ static void a_refused_connection_takes_a_node_down_until_a_probe_succeeds(void *
     assert_string_equal(f->nodes[0].why, "because");
     assert_false(models_has(&f->nodes[0].resident, X, x.hash));
     assert_int_equal(leave(f, 0, CALL_CONNECT_FAILED, START, START + S), FLEET_NO_NEWS);
-    assert_int_equal(fleet_pick(f, &x, START + 1000 * S, &index), FLEET_NO_NODE);
+    assert_int_equal(try_pick(f, &x, START + 1000 * S, &index), FLEET_NO_NODE);
     assert_int_equal(come_up(f, 0, X, START + 1000 * S), FLEET_NODE_UP);
     assert_int_equal(pick(f, &x, START + 1000 * S), 0);
 }
@@ -404,7 +415,7 @@ static void equals_take_turns_also_when_some_lack_the_model(void **state)
     for (int i = 0; i < 100; i++) {
         uint16_t index;
 
-        assert_int_equal(fleet_pick(f, &x, START, &index), 0);
+        assert_int_equal(try_pick(f, &x, START, &index), 0);
         n[index]++;
         f->nodes[index].in_flight--;
     }
@@ -496,7 +507,7 @@ static void a_new_name_takes_over_what_is_known_of_the_server(void **state)
     (void)come_up(f, old, X, START);
     fleet_ref(f, old);
     list(f, renamed, 2);
-    assert_int_equal(fleet_pick(f, &x, START, &index), 0);
+    assert_int_equal(try_pick(f, &x, START, &index), 0);
     assert_int_not_equal(index, old);
     assert_string_equal(f->nodes[index].name_text, "z");
     assert_int_equal(f->nodes[index].state, NODE_UP);

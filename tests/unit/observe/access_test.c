@@ -59,8 +59,8 @@ static void a_json_line_has_every_key(void **state)
         "\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\",\"peer\":\"127.0.0.1:5000\",\"key\":"
         "\"web\","
         "\"method\":\"POST\",\"route\":\"/api/chat\",\"model\":\"llama3.2:3b\",\"node\":\"gpu-a\","
-        "\"attempts\":2,\"resumes\":0,\"status\":200,\"reason\":\"none\",\"stream\":true,\"connect_"
-        "ms\":1.500,"
+        "\"attempts\":2,\"resumes\":0,\"status\":200,\"reason\":\"none\",\"stream\":true,\"queue_"
+        "ms\":0.000,\"connect_ms\":1.500,"
         "\"first_record_ms\":45.000,\"total_ms\":1234.567,\"load_ms\":7.000,\"bytes_in\":120,"
         "\"bytes_out\":18446744073709551615,\"records\":300,\"tokens_in\":26,\"tokens_out\":298}"
         "\n");
@@ -79,7 +79,8 @@ static void what_was_not_reached_is_null(void **state)
         "null,"
         "\"key\":null,\"method\":null,\"route\":null,\"model\":null,\"node\":null,\"attempts\":0,"
         "\"resumes\":0,"
-        "\"status\":400,\"reason\":\"bad_request\",\"stream\":false,\"connect_ms\":null,"
+        "\"status\":400,\"reason\":\"bad_request\",\"stream\":false,\"queue_ms\":0.000,\"connect_"
+        "ms\":null,"
         "\"first_record_ms\":null,\"total_ms\":null,\"load_ms\":null,\"bytes_in\":0,\"bytes_out\":"
         "0,"
         "\"records\":0,\"tokens_in\":0,\"tokens_out\":0}\n");
@@ -102,7 +103,7 @@ static void hostile_texts_stay_inside_their_string(void **state)
         t.bytes_out = 1; /* jansson's integers are signed */
         line = json_loads(print(&t, ACCESS_JSON, &out), JSON_REJECT_DUPLICATES, NULL);
         assert_non_null(line);
-        assert_int_equal(json_object_size(line), 23);
+        assert_int_equal(json_object_size(line), 24);
         if (i != 3)
             assert_string_equal(json_string_value(json_object_get(line, "model")), models[i]);
         assert_ptr_equal(memchr(out.data, '\n', out.len), out.data + out.len - 2);

@@ -91,6 +91,8 @@ static const char *const expected[] = {
     "# TYPE chasqui_attempts_total counter\n",
     "chasqui_attempts_total{node=\"n1\",outcome=\"ok\"} 2\n",
     "chasqui_attempts_total{node=\"n1\",outcome=\"reset\"} 1\n",
+    "# HELP chasqui_queue_seconds Time in the queue of requests that had to wait for a slot\n",
+    "# TYPE chasqui_queue_seconds histogram\n",
     "# HELP chasqui_first_record_seconds From a request's first byte to the first record of its "
     "answer\n",
     "# TYPE chasqui_first_record_seconds histogram\n",
@@ -327,6 +329,9 @@ static const char *const expected[] = {
     "# HELP chasqui_client_connections_total Connections accepted\n",
     "# TYPE chasqui_client_connections_total counter\n",
     "chasqui_client_connections_total 0\n",
+    "# HELP chasqui_queue_length Requests that wait for a slot\n",
+    "# TYPE chasqui_queue_length gauge\n",
+    "chasqui_queue_length 0\n",
     "# HELP chasqui_client_connections Client connections open\n",
     "# TYPE chasqui_client_connections gauge\n",
     "chasqui_client_connections 3\n",

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The fleet: slots of nodes, the queue for them, who gets which node
+ */
+import assert from 'node:assert/strict';
+import { Gateway, SIM_MODEL, Sim } from '../lib/chasqui.mjs';
+import { test, until, within } from '../lib/test.mjs';
+
+const GENERATE = '/api/generate';
+
+/* One answer of @tokens, not streamed. */
+async function ask(gateway, { tokens = 5, model = SIM_MODEL, headers = {}, signal, options = {}, stream = false } = {}) {
+    const answer = await fetch(gateway.url + GENERATE, {
+        method: 'POST',
+        headers,
+        signal,
+        body: JSON.stringify({ model, prompt: 'hello', stream, options: { num_predict: tokens, ...options } }),
+    });
+    return { status: answer.status, headers: answer.headers, body: await answer.json() };
+}
+
+/* A stream that does not end by itself; resolves with its first bytes. */
+async function hold(t, gateway, { model = SIM_MODEL, options = {} } = {}) {
+    const abort = new AbortController();
+    const answer = await fetch(gateway.url + GENERATE, {
+        method: 'POST',
+        signal: abort.signal,
+        body: JSON.stringify({ model, prompt: 'hello', options }),
+    });
+    const reader = answer.body.getReader();
+    await reader.read();
+    t.after(() => abort.abort());
+    return { answer, abort: () => abort.abort() };
+}
+
+const queueLength = async (gateway) => (await gateway.metrics()).get('chasqui_queue_length');
+const untilWaiting = (gateway, n) => until(async () => (await queueLength(gateway)) === n, `${n} wait`);
+const slotsOf = async (gateway, i = 0) => (await gateway.nodes())[i].slots.find((slots) => slots.model === SIM_MODEL);
+
+for (const slots of [1, 2, 4]) {
+    test(`${slots} slots of a node are found within twenty requests`, async (t) => {
+        const sim = await Sim.start(t, { slots, tokenInterval: '20ms' });
+        /* one worker and warm connections: requests reach the node in the order in which they were let in */
+        const gateway = await Gateway.start(t, { nodes: [sim], settings: { poolMin: 8 }, args: ['--workers', '1'] });
+        let n = 0;
+        const client = async () => {
+            while (n++ < 20)
+                assert.equal((await ask(gateway, { tokens: 10 })).status, 200);
+        };
+        await Promise.all(Array.from({ length: 8 }, client));
+        assert.equal((await slotsOf(gateway)).limit, slots);
+        assert.equal((await slotsOf(gateway)).busy, 0);
+    });
+}
+
+test('streams that have begun prove that there are more slots', async (t) => {
+    const sim = await Sim.start(t, { slots: 16 });
+    const gateway = await Gateway.start(t, { nodes: [sim] });
+    await Promise.all(Array.from({ length: 16 }, () => hold(t, gateway)));
+    assert.equal((await sim.state()).active, 16);
+});
+
+test('what is over the slots of a node waits in the gateway, and each gets its turn', async (t) => {
+    const sim = await Sim.start(t, { slots: 8 });
+    const gateway = await Gateway.start(t, { nodes: [sim], settings: { nodeSlots: 2 } });
+    const [first] = [await hold(t, gateway), await hold(t, gateway)];
+    const waiting = ask(gateway);
+    await untilWaiting(gateway, 1);
+    const state = await sim.state();
+    assert.equal(state.active, 2);
+    assert.equal(state.waiting, 0);
+    assert.equal((await gateway.nodes())[0].slots[0].busy, 2);
+    first.abort();
+    const { status, headers } = await waiting;
+    assert.equal(status, 200);
+    assert.ok(Number(headers.get('x-chasqui-queue-ms')) >= 0);
+    const line = await gateway.accessLine(headers.get('x-request-id'));
+    assert.ok(line.queue_ms > 0);
+    assert.equal((await queueLength(gateway)), 0);
+    assert.ok([...(await gateway.metrics()).keys()].some((name) => name.startsWith('chasqui_queue_seconds_count')));
+});
+
+test('a request that asks nothing of a model does not wait', async (t) => {
+    const sim = await Sim.start(t, { slots: 8 });
+    const gateway = await Gateway.start(t, { nodes: [sim], settings: { nodeSlots: 1 } });
+    await hold(t, gateway);
+    const shown = await fetch(`${gateway.url}/api/show`, { method: 'POST', body: JSON.stringify({ model: SIM_MODEL }) });
+    assert.equal(shown.status, 200);
+    const loaded = await fetch(gateway.url + GENERATE, { method: 'POST', body: JSON.stringify({ model: SIM_MODEL, stream: false }) });
+    assert.equal(loaded.status, 200);
+});
+
+test('a client that leaves the queue is gone at once', async (t) => {
+    const sim = await Sim.start(t, { slots: 8 });
+    const gateway = await Gateway.start(t, { nodes: [sim], settings: { nodeSlots: 1 } });
+    const first = await hold(t, gateway);
+    const leaver = new AbortController();
+    const gone = ask(gateway, { signal: leaver.signal });
+    await untilWaiting(gateway, 1);
+    const stayed = ask(gateway);
+    await untilWaiting(gateway, 2);
+    leaver.abort();
+    await assert.rejects(gone);
+    await untilWaiting(gateway, 1);
+    first.abort();
+    assert.equal((await stayed).status, 200);
+    assert.equal((await sim.state()).served, 1);
+    await gateway.untilIdle();
+});
+
+test('who waits too long is told when to come back', async (t) => {
+    const sim = await Sim.start(t, { slots: 8 });
+    const gateway = await Gateway.start(t, { nodes: [sim], settings: { nodeSlots: 1, queueTimeout: '50ms' } });
+    await hold(t, gateway);
+    const { status, headers, body } = await ask(gateway);
+    assert.equal(status, 503);
+    assert.match(body.error, /no node became free in time/);
+    assert.ok(Number(headers.get('retry-after')) >= 1);
+    const line = await gateway.accessLine(headers.get('x-request-id'));
+    assert.equal(line.reason, 'queue_timeout');
+    assert.ok(line.queue_ms >= 50);
+});
+
+test('a full queue refuses at once, with an honest Retry-After', async (t) => {
+    const sim = await Sim.start(t, { slots: 8, tokenInterval: '60ms' });
+    const gateway = await Gateway.start(t, { nodes: [sim], settings: { nodeSlots: 1, queueMax: 2 } });
+    assert.equal((await ask(gateway, { tokens: 20 })).status, 200); /* so long does one take: 1.2 s */
+    const first = await hold(t, gateway);
+    const waiting = [ask(gateway)];
+    await untilWaiting(gateway, 1);
+    waiting.push(ask(gateway));
+    await untilWaiting(gateway, 2);
+    const { status, headers, body } = await ask(gateway);
+    assert.equal(status, 503);
+    assert.match(body.error, /too many requests are waiting/);
+    assert.ok(Number(headers.get('retry-after')) >= 3, headers.get('retry-after'));
+    assert.equal((await gateway.accessLine(headers.get('x-request-id'))).reason, 'queue_full');
+    first.abort();
+    for (const answer of await Promise.all(waiting))
+        assert.equal(answer.status, 200);
+});
+
+test('what waits for a node that dies goes on elsewhere', async (t) => {
+    const sims = [await Sim.start(t, { slots: 1 }), await Sim.start(t, { slots: 1 })];
+    const gateway = await Gateway.start(t, { nodes: sims, settings: { nodeSlots: 1, probes: '100ms' } });
+    const held = await Promise.all([hold(t, gateway), hold(t, gateway)]);
+    const waiting = [ask(gateway), ask(gateway)];
+    await untilWaiting(gateway, 2);
+    await sims[0].kill();
+    held[0].abort();
+    held[1].abort();
+    for (const answer of await within(Promise.all(waiting), 'both are answered'))
+        assert.equal(answer.status, 200);
+    await gateway.untilIdle();
+});
+
+test('nobody is left behind when the gateway ends while requests wait', async (t) => {
+    const sim = await Sim.start(t, { slots: 1 });
+    const gateway = await Gateway.start(t, { nodes: [sim], settings: { nodeSlots: 1, drain: '50ms' } });
+    await hold(t, gateway);
+    const waiting = ask(gateway);
+    await untilWaiting(gateway, 1);
+    const ended = gateway.stop();
+    assert.equal((await waiting).status, 503);
+    await ended;
+});
