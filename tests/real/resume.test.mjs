@@ -29,10 +29,14 @@ async function ask(url, name, i, onBegin = () => {}) {
     const answer = await fetch(url + name.split(' ')[0], { method: 'POST', body: bodyOf(name, i) });
     assert.equal(answer.status, 200);
     let body = '';
-    for await (const piece of answer.body.pipeThrough(new TextDecoderStream())) {
-        if (body === '')
-            onBegin(answer.headers.get('x-chasqui-node'));
-        body += piece;
+    try {
+        for await (const piece of answer.body.pipeThrough(new TextDecoderStream())) {
+            if (body === '')
+                onBegin(answer.headers.get('x-chasqui-node'));
+            body += piece;
+        }
+    } catch {
+        body += '(broken off)';
     }
     return { body, id: answer.headers.get('x-request-id') };
 }
@@ -54,7 +58,7 @@ test(`${KILLS} kills of real nodes: every answer is whole`, { skip, timeout: 60_
         const line = await gateway.accessLine(answer.id);
         /* Ollama gives up a model that repeats itself, and says no end then. */
         const isWhole = /"done":true|\[DONE\]/.test(whole.body);
-        assert.equal(line.reason, isWhole ? 'none' : 'node_incomplete', JSON.stringify(line));
+        assert.equal(line.reason, isWhole ? 'none' : 'node_incomplete', `${JSON.stringify(line)} ${answer.body.slice(-500)}`);
         assert.equal(textOf(name, answer.body), textOf(name, whole.body), `${name}, ${line.resumes} resumes`);
         counts[line.resumes > 0 ? 'resumed' : 'unbroken']++;
         await victim.exited;
