@@ -7,7 +7,7 @@ NEEDS   := tools/install-needs
 JOBS    ?= $(shell nproc)
 
 .DEFAULT_GOAL := all
-.PHONY: all demo run check check-unit check-e2e check-instructions update-instructions soak check-real asan tsan bench fuzz fuzz-planted fuzz-coverage strictness tidy format shape install clean help
+.PHONY: all demo run check check-unit check-e2e check-instructions update-instructions fault soak check-real asan tsan bench fuzz fuzz-planted fuzz-coverage strictness tidy format shape install clean help
 
 all: build/chasqui ## the release binary: build/chasqui
 
@@ -54,13 +54,16 @@ check-unit: needs-check asan tsan
 check-e2e: needs-check asan tsan build/chasqui
 	tools/run-e2e build-asan/chasqui
 	tools/run-e2e build-tsan/chasqui
-	tools/run-fault build/chasqui build-asan/chasqui
+	tools/run-fault build/chasqui build-asan/chasqui short
 
 check-instructions: needs-check build/chasqui ## what a request costs, in instructions, beside bench/instructions.json
 	@bench/instructions
 
 update-instructions: needs-check build/chasqui ## make this tree the baseline of check-instructions
 	@bench/instructions --update
+
+fault: needs-check asan build/chasqui ## failing allocations, and sockets in every bad mood
+	tools/run-fault build/chasqui build-asan/chasqui
 
 soak: needs-check build/chasqui ## ten minutes of faults on five nodes, clients at both doors; SECONDS=600 SEED=1
 	CHASQUI=build/chasqui CHASQUI_SOAK="$(or $(SECONDS),600)" CHASQUI_SEED="$(or $(SEED),1)" node --test --test-reporter=tap tests/e2e/chaos.test.mjs

@@ -404,6 +404,17 @@ static void give_up(struct exchange *ex, enum call_outcome outcome)
     exchange_refuse(ex, reason, text);
 }
 
+/* Whether the budget allows it; else ex->why says so besides. */
+static bool may_retry(struct exchange *ex, enum call_outcome outcome)
+{
+    size_t len = strlen(ex->why);
+
+    if (desk_may_retry(&ex->worker->gateway->desk, &ex->grant, outcome))
+        return true;
+    (void)snprintf(ex->why + len, sizeof(ex->why) - len, ", and the retry budget is used up");
+    return false;
+}
+
 void exchange_failed(struct exchange *ex, enum call_outcome outcome)
 {
     struct gateway *g = ex->worker->gateway;
@@ -431,8 +442,7 @@ void exchange_failed(struct exchange *ex, enum call_outcome outcome)
         return;
     }
     exchange_leave_desk(ex, outcome);
-    if (answer.verdict == RETRY_NO ||
-        (had_attempt && !desk_may_retry(&g->desk, &ex->grant, outcome))) {
+    if (answer.verdict == RETRY_NO || (had_attempt && !may_retry(ex, outcome))) {
         if (ex->is_gone)
             exchange_finish(ex, REASON_client_gone);
         else

@@ -47,6 +47,8 @@ void ids_collect(struct buf *ids, struct str record)
     struct json_token t;
     bool is_behind_key = false;
 
+    if (str_starts(record, STR("{")))
+        return;
     json_reader_init(&r, object_of(record));
     while (json_next(&r, &t) == 0 && t.type != JSON_END) {
         if (is_behind_key && t.type == JSON_STRING && !t.has_escape)

@@ -4,7 +4,7 @@
 /*
  * Ids of a stream
  *
- * Every answer of a node has ids of its own ("chatcmpl-...", "resp_..."), which its records repeat.
+ * Every answer in events has ids of its own ("chatcmpl-...", "resp_..."), which its records repeat.
  * When another node goes on with the stream, its ids are written as those the client knows: the
  * first of one for the first of the other, and so on. Pure.
  */
@@ -15,7 +15,8 @@
 
 /*
  * Appends the ids in a record's object (values of "id" and "item_id", wherever they stand) that are
- * not in @ids yet, each with a NUL behind it. What does not fit is left out.
+ * not in @ids yet, each with a NUL behind it. What does not fit is left out. A line of NDJSON has
+ * none.
  */
 void ids_collect(struct buf *ids, struct str record);
 
