@@ -73,7 +73,12 @@ static inline char ascii_lower(char c)
 }
 
 /* ASCII case folds, other bytes must be equal. */
-bool str_eq_nocase(struct str a, struct str b);
+bool str_same_nocase(const char *a, const char *b, size_t len);
+
+static inline bool str_eq_nocase(struct str a, struct str b)
+{
+    return a.len == b.len && str_same_nocase(a.s, b.s, a.len);
+}
 
 /* Offset of @c in @a, or @a.len. */
 size_t str_find(struct str a, char c);

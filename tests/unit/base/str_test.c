@@ -55,6 +55,10 @@ static void only_ascii_letters_fold(void **state)
 {
     (void)state;
     assert_true(str_eq_nocase(STR("Content-LENGTH"), STR("content-length")));
+    assert_true(str_eq_nocase(STR("Transfer-Encoding"), STR("tRANSFER-eNCODING")));
+    assert_false(str_eq_nocase(STR("Transfer-Encoding"), STR("Transfer-Encodinf")));
+    assert_false(str_eq_nocase(STR("content[length"), STR("content{length")));
+    assert_false(str_eq_nocase(STR("a-name\rof many"), STR("a-name-of many")));
     assert_false(str_eq_nocase(STR("abc"), STR("abcd")));
     assert_false(str_eq_nocase(STR("@[`{"), STR("`{@[")));
     assert_false(str_eq_nocase(STR("\xc3\x84"), STR("\xc3\xa4")));
