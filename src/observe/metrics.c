@@ -4,19 +4,21 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "observe/series.h"
 
 #define OF_EXCHANGES (SERIES_ROUTE | SERIES_MODEL | SERIES_NODE | SERIES_STATUS | SERIES_REASON)
 
 struct metrics {
-    pthread_mutex_t lock;
+    pthread_mutex_t lock;          /* of the tables and histograms */
     struct series_table exchanges; /* by route, model, node, status, reason */
     struct series_table attempts;  /* by node and outcome */
-    int64_t n_in_flight;
-    uint64_t counters[N_METRICS_COUNTERS];
-    int64_t gauges[N_METRICS_GAUGES];
     struct histogram loop_lag;
+    /* one writer, so no lock; a scrape reads them, and they guard no other memory: relaxed */
+    _Atomic int64_t n_in_flight;
+    _Atomic uint64_t counters[N_METRICS_COUNTERS];
+    _Atomic int64_t gauges[N_METRICS_GAUGES];
 };
 
 struct metrics *metrics_new(void)
@@ -47,11 +49,23 @@ struct metrics *metrics_free(struct metrics *m)
 
 /* ---- recording ---- */
 
+static void gauge_add(_Atomic int64_t *gauge, int64_t delta)
+{
+    int64_t value = atomic_load_explicit(gauge, memory_order_relaxed);
+
+    atomic_store_explicit(gauge, value + delta, memory_order_relaxed);
+}
+
+static void counter_add(_Atomic uint64_t *counter, uint64_t n)
+{
+    uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
+
+    atomic_store_explicit(counter, value + n, memory_order_relaxed);
+}
+
 void metrics_exchange_begin(struct metrics *m)
 {
-    (void)pthread_mutex_lock(&m->lock);
-    m->n_in_flight++;
-    (void)pthread_mutex_unlock(&m->lock);
+    gauge_add(&m->n_in_flight, 1);
 }
 
 static nsec_t since_begin(const struct timeline *t, nsec_t moment)
@@ -81,8 +95,8 @@ void metrics_exchange_end(struct metrics *m, const struct timeline *t)
     };
     struct series *s;
 
+    gauge_add(&m->n_in_flight, -1);
     (void)pthread_mutex_lock(&m->lock);
-    m->n_in_flight--;
     s = series_get(&m->exchanges, &labels);
     s->n++;
     s->tokens_in += t->usage.tokens_in;
@@ -107,9 +121,7 @@ void metrics_attempt(struct metrics *m, struct str node, const char *outcome)
 
 void metrics_count(struct metrics *m, enum metrics_counter counter)
 {
-    (void)pthread_mutex_lock(&m->lock);
-    m->counters[counter]++;
-    (void)pthread_mutex_unlock(&m->lock);
+    counter_add(&m->counters[counter], 1);
 }
 
 void metrics_loop_lag(struct metrics *m, nsec_t lag)
@@ -121,9 +133,7 @@ void metrics_loop_lag(struct metrics *m, nsec_t lag)
 
 void metrics_gauge_add(struct metrics *m, enum metrics_gauge gauge, int64_t delta)
 {
-    (void)pthread_mutex_lock(&m->lock);
-    m->gauges[gauge] += delta;
-    (void)pthread_mutex_unlock(&m->lock);
+    gauge_add(&m->gauges[gauge], delta);
 }
 
 static void add(struct metrics *sum, struct metrics *m)
@@ -132,12 +142,12 @@ static void add(struct metrics *sum, struct metrics *m)
     series_add_table(&sum->exchanges, &m->exchanges);
     series_add_table(&sum->attempts, &m->attempts);
     histogram_add(&sum->loop_lag, &m->loop_lag);
-    sum->n_in_flight += m->n_in_flight;
-    for (int i = 0; i < N_METRICS_COUNTERS; i++)
-        sum->counters[i] += m->counters[i];
-    for (int i = 0; i < N_METRICS_GAUGES; i++)
-        sum->gauges[i] += m->gauges[i];
     (void)pthread_mutex_unlock(&m->lock);
+    gauge_add(&sum->n_in_flight, atomic_load_explicit(&m->n_in_flight, memory_order_relaxed));
+    for (int i = 0; i < N_METRICS_COUNTERS; i++)
+        counter_add(&sum->counters[i], atomic_load_explicit(&m->counters[i], memory_order_relaxed));
+    for (int i = 0; i < N_METRICS_GAUGES; i++)
+        gauge_add(&sum->gauges[i], atomic_load_explicit(&m->gauges[i], memory_order_relaxed));
 }
 
 /* ---- exposition ---- */

@@ -5,8 +5,8 @@
  * Metrics
  *
  * Each worker owns a struct metrics and records exchanges in it; the admin thread adds all workers
- * up when it is scraped. The lock of a struct is taken by its worker and by a scrape and by nobody
- * else. Series are bounded: label values come from tables, from the node list and from known
+ * up when it is scraped. The tables of a struct have a lock, taken by its worker and by a scrape and by
+ * nobody else; its single numbers are written by the worker alone. Series are bounded: label values come from tables, from the node list and from known
  * models; beyond METRICS_MAX_SERIES everything lands in one series whose labels are "other". Text
  * is Prometheus' exposition format 0.0.4.
  */

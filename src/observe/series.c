@@ -111,13 +111,13 @@ static void pack_text(struct packed *p, struct str *text)
     *text = str_make(p->bytes + begin, p->len - begin);
 }
 
-static void pack(struct packed *p, const struct series_labels *labels, unsigned which)
+static void pack(struct packed *p, const struct series_labels *labels)
 {
     struct series_labels *l = &p->labels;
     struct str numbers;
 
     p->len = 0;
-    *l = mask(labels, which);
+    *l = *labels;
     pack_text(p, &l->route);
     pack_text(p, &l->model);
     pack_text(p, &l->node);
@@ -226,16 +226,22 @@ static struct series *make(uint64_t hash, const struct packed *p)
 
 struct series *series_get(struct series_table *t, const struct series_labels *labels)
 {
+    const struct series_labels wanted = mask(labels, t->which);
     struct packed p;
     struct series **slot;
     struct series *s;
     uint64_t hash;
 
-    pack(&p, labels, t->which);
+    /* Packing changes nothing of what is packed, so labels that are equal as they come are the same. */
+    if (t->last != NULL && is_same(&wanted, &t->last->labels))
+        return t->last;
+    pack(&p, &wanted);
     hash = hash_packed(t, &p);
     slot = t->n_slots > 0 ? find_slot(t, hash, &p.labels) : NULL;
-    if (slot != NULL && *slot != NULL)
+    if (slot != NULL && *slot != NULL) {
+        t->last = *slot;
         return *slot;
+    }
     /* Series called "other" already must not stand twice in one family. */
     if (is_same(&p.labels, &t->other.labels) || t->n == t->max || !grow(t))
         return &t->other;

@@ -51,6 +51,7 @@ struct series_table {
     struct series **all; /* in order of arrival; room for n_slots / 2 */
     size_t n;
     size_t max;
+    struct series *last; /* found last, and often the next one too; NULL: none */
     struct series other; /* the overflow; listed when it counted something */
 };
 
