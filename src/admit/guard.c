@@ -239,7 +239,7 @@ bool guard_allows_host(const struct guard *g, struct str host)
 {
     struct addr a;
 
-    if (host.len == 0)
+    if (host.len == 0 || is_default_host(host))
         return true;
     if (addr_parse(host, 0, &a) < 0)
         return false;

@@ -504,24 +504,42 @@ void api_answer_bytes(struct api_answer *a, struct str bytes)
     a->tail_len += bytes.len;
 }
 
-/* Reads `: 123` at the front of @text. */
-static bool read_number_behind_name(struct str text, uint64_t *ret_value)
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* The name whose colon stands behind @text, which ends with its quote; empty: it is none. */
+static struct str name_before_colon(struct str text)
+{
+    const char *begin;
+
+    while (text.len > 0 && is_space(text.s[text.len - 1]))
+        text.len--;
+    if (!str_ends(text, STR("\"")))
+        return STR_NULL;
+    text.len--;
+    begin = text.len > 0 ? memrchr(text.s, '"', text.len) : NULL;
+    return begin != NULL ? str_from(text, (size_t)(begin + 1 - text.s)) : STR_NULL;
+}
+
+/* The number at the front of @text, white space before it; empty: none is there. */
+static struct str number_behind_colon(struct str text)
 {
     size_t n = 0;
 
-    text = str_trim(text);
-    if (!str_starts(text, STR(":")))
-        return false;
-    text = str_trim(str_from(text, 1));
+    while (text.len > 0 && is_space(text.s[0]))
+        text = str_from(text, 1);
     while (n < text.len && text.s[n] >= '0' && text.s[n] <= '9')
         n++;
-    return str_to_u64(str_head(text, n), ret_value) == 0;
+    return str_head(text, n);
 }
 
 static const struct field *find_counter(enum place where, struct str name)
 {
     for (size_t i = 0; i < N_FIELDS; i++)
-        if (fields[i].take == TAKE_COUNTER && fields[i].in == where && str_eq(fields[i].name, name))
+        if (fields[i].name.len == name.len && fields[i].take == TAKE_COUNTER &&
+            fields[i].in == where && str_eq(fields[i].name, name))
             return &fields[i];
     return NULL;
 }
@@ -534,16 +552,20 @@ void api_answer_end_bytes(struct api_answer *a)
 {
     enum place where = a->route->family == API_OLLAMA ? IN_TOP : IN_USAGE;
     struct str tail = str_make(a->tail, a->tail_len);
+    size_t colon;
 
-    tail = str_from(tail, str_find(tail, '"') + 1);
-    while (tail.len > 0) {
-        size_t len = str_find(tail, '"');
-        const struct field *field =
-            len < tail.len ? find_counter(where, str_head(tail, len)) : NULL;
+    for (size_t at = 0; at < tail.len; at += colon + 1) {
+        struct str rest = str_from(tail, at);
+        struct str number;
+        const struct field *field;
         uint64_t value;
 
-        tail = str_from(tail, len + 1);
-        if (field != NULL && read_number_behind_name(tail, &value))
+        colon = str_find(rest, ':');
+        number = number_behind_colon(str_from(rest, colon + 1));
+        if (number.len == 0)
+            continue;
+        field = find_counter(where, name_before_colon(str_head(tail, at + colon)));
+        if (field != NULL && str_to_u64(number, &value) == 0)
             set_counter(&a->usage, field, value);
     }
     a->state = API_ANSWER_COMPLETE;

@@ -88,7 +88,9 @@ static bool append_part(struct model_key *key, struct str text, enum part part)
 {
     static const char separators[N_PARTS] = {'/', '/', ':', '\0'};
 
-    if (!is_valid(text, part) || !append(key, text))
+    bool is_ours = text.s != NULL && text.s == rules[part].other;
+
+    if (!(is_ours || is_valid(text, part)) || !append(key, text))
         return false;
     return part == PART_TAG || append(key, str_make(&separators[part], 1));
 }
@@ -129,10 +131,11 @@ static bool split(struct str text, struct str parts[static N_PARTS], bool *ret_i
 
 int model_key_parse(struct str name, struct model_key *ret_key)
 {
-    struct model_key key = {.len = 0};
+    struct model_key key;
     struct str parts[N_PARTS];
     bool is_cloud;
 
+    key.len = 0;
     if (!split(str_trim(name), parts, &is_cloud))
         return -EINVAL;
     for (int i = 0; i < N_PARTS; i++)
@@ -140,7 +143,8 @@ int model_key_parse(struct str name, struct model_key *ret_key)
             return -EINVAL;
     if (is_cloud && !append(&key, STR("-cloud")))
         return -EINVAL;
-    *ret_key = key;
+    ret_key->len = key.len;
+    memcpy(ret_key->text, key.text, key.len);
     return 0;
 }
 

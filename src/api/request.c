@@ -172,13 +172,17 @@ static void take_old_name(struct reading *r)
 int api_request_read(const struct api_route *route, struct str body,
                      struct api_request *ret_request)
 {
-    struct reading r = {.route = route, .request = ret_request};
+    struct reading r; /* and the request: one by one, since clearing their texts would be felt */
     int rc;
 
-    *ret_request = (struct api_request){
-        .is_stream = route->streams_by_default,
-        .is_load_only = loads_without_content(route),
-    };
+    r.route = route;
+    r.request = ret_request;
+    r.old_name = STR_NULL;
+    r.is_refused = false;
+    ret_request->model = STR_NULL;
+    ret_request->key.len = 0;
+    ret_request->is_stream = route->streams_by_default;
+    ret_request->is_load_only = loads_without_content(route);
     json_reader_init(&r.json, body);
     rc = read_object(&r);
     take_old_name(&r);
