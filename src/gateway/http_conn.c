@@ -70,7 +70,7 @@ static void abandon(struct http_conn *c)
 static void arm(struct http_conn *c, nsec_t after)
 {
     net_timer_arm(c->server->loop, &c->timer,
-                  after == NSEC_NEVER ? NSEC_NEVER : time_now() + after);
+                  after == NSEC_NEVER ? NSEC_NEVER : net_now(c->server->loop) + after);
 }
 
 /* A client that takes nothing for the whole time-out is cut off. */
@@ -390,7 +390,7 @@ static void send_continue(struct http_conn *c, struct str rest)
 static void await_body(struct http_conn *c)
 {
     const struct http_settings *settings = c->server->settings;
-    nsec_t due = time_now() + settings->body_idle_timeout_ns;
+    nsec_t due = net_now(c->server->loop) + settings->body_idle_timeout_ns;
     nsec_t allowed;
 
     if (settings->body_rate_bytes > 0) {
@@ -411,7 +411,7 @@ static void begin_request(struct http_conn *c, const struct h1_head *head)
     c->body_bytes = 0;
     c->is_flowing = false;
     c->paused_at = 0;
-    c->body_begun = time_now();
+    c->body_begun = net_now(c->server->loop);
     c->state = HTTP_CONN_BODY;
     h1_body_init(&c->body, head);
 }
@@ -456,7 +456,7 @@ static int read_head(struct http_conn *c, struct str *in)
     int r = h1_scan_head(&c->scan, *in, &limits, &len);
 
     if (c->head_begun == 0) {
-        c->head_begun = time_now();
+        c->head_begun = net_now(c->server->loop);
         arm(c, c->server->settings->head_timeout_ns);
     }
     if (r == H1_MORE)

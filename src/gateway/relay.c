@@ -106,7 +106,7 @@ static void commit(struct exchange *ex)
     ex->has_begun = true;
     ex->is_in_records = ex->attempt.is_stream;
     ex->is_sse = ex->attempt.is_sse;
-    ex->tl.first_record = time_now();
+    ex->tl.first_record = net_now(&ex->worker->loop);
     ex->tl.status = ex->head.status;
     ex->sink->ops->head(ex->sink, &ex->head);
 }
@@ -114,7 +114,7 @@ static void commit(struct exchange *ex)
 void relay_arm(struct exchange *ex)
 {
     nsec_t t = ex->view->settings->between_tokens_timeout_ns;
-    nsec_t due = t == NSEC_NEVER ? NSEC_NEVER : time_now() + t;
+    nsec_t due = t == NSEC_NEVER ? NSEC_NEVER : net_now(&ex->worker->loop) + t;
 
     net_timer_arm(&ex->worker->loop, &ex->timer, due < ex->deadline ? due : ex->deadline);
 }

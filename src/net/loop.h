@@ -74,8 +74,22 @@ struct net_loop {
     nsec_t alarm_at;
     /* newest first; pushed by any thread, taken whole by the loop's */
     _Atomic(struct net_mail *) mail;
+    nsec_t now; /* while bytes are handed over: when that began; 0: nobody asked yet */
+    bool is_handing_over;
     bool is_stopping;
 };
+
+/*
+ * Monotonic now. A clock costs as much as parsing a field, so what is done for the bytes of one read has one time.
+ */
+static inline nsec_t net_now(struct net_loop *loop)
+{
+    if (!loop->is_handing_over)
+        return time_now();
+    if (loop->now == 0)
+        loop->now = time_now();
+    return loop->now;
+}
 
 MUST_USE int net_loop_init(struct net_loop *loop);
 

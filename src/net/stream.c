@@ -70,7 +70,12 @@ static void on_uv_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     if (n == 0 || s->is_closing)
         return;
     if (n > 0) {
+        struct net_loop *loop = s->loop;
+
+        loop->now = 0;
+        loop->is_handing_over = true;
         s->ops->on_read(s, str_make(buf->base, (size_t)n));
+        loop->is_handing_over = false;
         return;
     }
     net_stream_read_stop(s);

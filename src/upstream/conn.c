@@ -136,7 +136,7 @@ static int send_request(struct upstream_conn *c, struct attempt *a)
     c->n_informational = 0;
     c->is_last = false;
     c->is_flowed = false;
-    a->sent_at = time_now();
+    a->sent_at = net_now(u->loop);
     r = put_head(u, a->request);
     if (r == 0 && a->request->body.len <= SMALL_BODY_BYTES) {
         r = buf_put(&u->head, a->request->body);
@@ -359,7 +359,7 @@ int conn_reuse(struct upstream_conn *c, struct attempt *a)
     quota_count(&u->quota.n_reused);
     upstream_cooled(u);
     list_put_back(&u->busy, &c->busy_link);
-    a->connected_at = time_now();
+    a->connected_at = net_now(u->loop);
     r = send_request(c, a);
     if (r < 0) {
         (void)detach(c);
