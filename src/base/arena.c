@@ -7,6 +7,7 @@
 
 struct arena_chunk {
     alignas(max_align_t) struct arena_chunk *next;
+    size_t size; /* this header included */
 };
 
 void arena_init(struct arena *a, size_t max)
@@ -27,6 +28,28 @@ void arena_fini(struct arena *a)
     *a = (struct arena){.max = a->max};
 }
 
+void arena_reset(struct arena *a)
+{
+    struct arena_chunk *first = a->chunks;
+
+    while (first != NULL && first->next != NULL) {
+        struct arena_chunk *next = first->next;
+
+        free(first);
+        first = next;
+    }
+    a->chunks = first;
+    if (first == NULL)
+        return;
+    if (first->size > ARENA_CHUNK) {
+        arena_fini(a);
+        return;
+    }
+    a->at = (char *)(first + 1);
+    a->end = (char *)first + first->size;
+    a->used = first->size;
+}
+
 static int add_chunk(struct arena *a, size_t n)
 {
     size_t left = a->max - a->used;
@@ -42,6 +65,7 @@ static int add_chunk(struct arena *a, size_t n)
     if (chunk == NULL)
         return -1;
     chunk->next = a->chunks;
+    chunk->size = size;
     a->chunks = chunk;
     a->at = (char *)(chunk + 1);
     a->end = (char *)chunk + size;

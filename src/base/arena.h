@@ -24,6 +24,9 @@ struct arena {
 void arena_init(struct arena *a, size_t max);
 void arena_fini(struct arena *a);
 
+/* Forgets what it holds, and keeps a first chunk of ordinary size for what comes next. */
+void arena_reset(struct arena *a);
+
 /*
  * @n bytes aligned for any object, uninitialised; also 0 bytes have an address. NULL without memory
  * or beyond the maximum.

@@ -21,14 +21,88 @@
 #define LOADED_CHECK_NS     NSEC_PER_SEC
 #define WHOLE_ANSWER_FACTOR 6
 
+/*
+ * An exchange that ended is used again with the memory it has, unless a sanitizer wants to see who
+ * uses it after its end.
+ */
+#ifdef __SANITIZE_ADDRESS__
+#define KEEPS_SPARES false
+#else
+#define KEEPS_SPARES true
+#endif
+#define SPARES_MAX         64
+#define SPARE_BODY_BYTES   4096
+#define SPARE_FIELDS_BYTES 1024
+
+static void exchange_free(struct exchange *ex)
+{
+    buf_fini(&ex->body);
+    buf_fini(&ex->answer_fields);
+    arena_fini(&ex->arena);
+    free(ex);
+}
+
+void exchange_free_spares(struct worker *w)
+{
+    struct list *it;
+
+    while ((it = list_first(&w->spare_exchanges)) != NULL) {
+        list_remove(it);
+        exchange_free(container_of(it, struct exchange, link));
+    }
+    w->n_spare_exchanges = 0;
+}
+
+static void keep_small(struct buf *b, size_t cap_max)
+{
+    if (b->cap > cap_max)
+        buf_fini(b);
+    else
+        buf_reset(b);
+}
+
+static void give_spare(struct worker *w, struct exchange *ex)
+{
+    if (!KEEPS_SPARES || w->n_spare_exchanges >= SPARES_MAX || w->is_closing) {
+        exchange_free(ex);
+        return;
+    }
+    arena_reset(&ex->arena);
+    keep_small(&ex->body, SPARE_BODY_BYTES);
+    keep_small(&ex->answer_fields, SPARE_FIELDS_BYTES);
+    list_put_front(&w->spare_exchanges, &ex->link);
+    w->n_spare_exchanges++;
+}
+
+/* What is not cleared is empty. */
+static struct exchange *take_spare(struct worker *w)
+{
+    struct list *it = list_first(&w->spare_exchanges);
+    struct exchange *ex;
+
+    if (it != NULL) {
+        list_remove(it);
+        w->n_spare_exchanges--;
+        return container_of(it, struct exchange, link);
+    }
+    ex = malloc(sizeof(*ex));
+    if (ex == NULL)
+        return NULL;
+    arena_init(&ex->arena, ARENA_MAX);
+    ex->body = BUF_INIT(0);
+    ex->answer_fields = BUF_INIT(RELAY_FIELDS_MAX);
+    return ex;
+}
+
 struct exchange *exchange_new(struct worker *w, struct sink *sink)
 {
-    struct exchange *ex = calloc(1, sizeof(*ex));
+    struct exchange *ex = take_spare(w);
 
     if (ex == NULL)
         return NULL;
+    memset(ex, 0, offsetof(struct exchange, arena));
     if (net_timer_init(&w->loop, &ex->timer, exchange_on_timer) < 0) {
-        free(ex);
+        exchange_free(ex);
         return NULL;
     }
     ex->worker = w;
@@ -36,11 +110,13 @@ struct exchange *exchange_new(struct worker *w, struct sink *sink)
     ex->sink = sink;
     ex->bury.run = exchange_on_bury;
     ex->deadline = NSEC_NEVER;
-    ex->body = BUF_INIT(w->view->settings->http.body_max_bytes);
+    ex->body.max = w->view->settings->http.body_max_bytes;
     ex->held = BUF_INIT(RELAY_HELD_MAX);
-    ex->answer_fields = BUF_INIT(RELAY_FIELDS_MAX);
-    arena_init(&ex->arena, ARENA_MAX);
-    ex->tl.begun = time_now();
+    ex->asked.model = STR_NULL;
+    ex->asked.key.len = 0;
+    api_answer_init(&ex->judge, NULL);
+    ex->why[0] = '\0';
+    ex->tl.begun = net_now(&w->loop);
     request_id_make(ex->tl.request_id, time_wall(), &w->rng);
     list_put_back(&w->exchanges, &ex->link);
     w->n_exchanges++;
@@ -57,12 +133,9 @@ void exchange_on_bury(struct net_task *task)
     list_remove(&ex->link);
     w->n_exchanges--;
     resume_fini(ex);
-    buf_fini(&ex->body);
     buf_fini(&ex->held);
-    buf_fini(&ex->answer_fields);
-    arena_fini(&ex->arena);
     view_unref(ex->view);
-    free(ex);
+    give_spare(w, ex);
     worker_check_idle(w);
 }
 
@@ -103,7 +176,7 @@ void exchange_finish(struct exchange *ex, enum reason reason)
 
     ex->state = EXCHANGE_ENDED;
     ex->tl.reason = reason;
-    ex->tl.ended = time_now();
+    ex->tl.ended = net_now(&ex->worker->loop);
     ex->tl.bytes_in = ex->body.len + ex->flowed_bytes;
     ex->tl.usage = ex->judge.usage;
     net_timer_fini(&ex->worker->loop, &ex->timer);
@@ -180,7 +253,7 @@ void exchange_answer(struct exchange *ex, int status, struct str fields, struct 
     enum reason reason = ex->tl.reason;
 
     ex->tl.status = status;
-    ex->tl.first_record = time_now();
+    ex->tl.first_record = net_now(&ex->worker->loop);
     ex->tl.bytes_out = body.len;
     ex->sink->ops->head(ex->sink, &head);
     ex->sink->ops->bytes(ex->sink, body);
@@ -278,7 +351,7 @@ static nsec_t answer_time(const struct exchange *ex)
     nsec_t t = ex->route->work != API_INFERENCE ? s->metadata_timeout_ns
                : ex->tl.is_stream               ? s->first_token_timeout_ns
                                                 : whole_answer_time(s);
-    nsec_t due = t == NSEC_NEVER ? NSEC_NEVER : time_now() + t;
+    nsec_t due = t == NSEC_NEVER ? NSEC_NEVER : net_now(&ex->worker->loop) + t;
 
     return due < ex->deadline ? due : ex->deadline;
 }
@@ -652,7 +725,7 @@ void exchange_start(struct exchange *ex)
 {
     nsec_t total = ex->view->settings->total_timeout_ns;
 
-    ex->tl.understood = time_now();
+    ex->tl.understood = net_now(&ex->worker->loop);
     if (total != NSEC_NEVER && ex->tl.begun + total < ex->deadline)
         ex->deadline = ex->tl.begun + total;
     if (ex->route->work == API_LOCAL) {

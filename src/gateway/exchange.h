@@ -52,7 +52,6 @@ struct exchange {
     struct list link;
     struct net_task bury;   /* frees it at the end of the turn */
     struct net_timer timer; /* of the state it is in */
-    struct arena arena;
     struct timeline tl;
     enum exchange_state state;
     bool is_gone;       /* the client left; the sink discards */
@@ -71,8 +70,6 @@ struct exchange {
     struct attempt_request request;
     size_t fields_len;  /* without that */
     bool is_resume_off; /* the client wants no resume */
-    struct buf body;
-    struct api_request asked;
     struct fleet_ask ask;
 
     /* The attempt in hand. */
@@ -91,13 +88,18 @@ struct exchange {
 
     /* The answer in hand. */
     struct answer_head head;
-    struct buf answer_fields; /* what head.fields points at */
-    struct api_answer judge;
     struct delivered have; /* of a streamed answer */
     struct resume *resume; /* it broke, and goes on; NULL until then */
     enum reason broken;    /* how it broke first; none: it did not */
     struct buf held;       /* HOLDING: the body of a failure, for the decision and the client */
     nsec_t retry_after_ns;
+
+    /* From here on nothing is cleared for the next exchange: memory it may use again, and long texts. */
+    struct arena arena;
+    struct buf body;          /* of the request */
+    struct buf answer_fields; /* what head.fields points at */
+    struct api_request asked;
+    struct api_answer judge;
     char why[160]; /* of the last failure, for logs and clients */
 };
 
@@ -106,6 +108,9 @@ struct exchange {
 
 /* A new exchange with a request id. NULL without memory. */
 struct exchange *exchange_new(struct worker *w, struct sink *sink);
+
+/* Exchanges that ended are kept for the next ones; a worker that ends lets go of them. */
+void exchange_free_spares(struct worker *w);
 
 /*
  * Adds a piece of the request body, kept until the end. Return: 0; -ENOBUFS the memory for all

@@ -150,6 +150,7 @@ int worker_init(struct worker *w, struct gateway *gateway, const int *fds)
 
     *w = (struct worker){.gateway = gateway, .view = view_ref(gateway->view)};
     list_init(&w->exchanges);
+    list_init(&w->spare_exchanges);
     w->drain_mail.deliver = on_drain;
     w->stop_mail.deliver = on_stop;
     w->idle_check.run = on_idle_check;
@@ -223,6 +224,7 @@ void worker_join(struct worker *w)
     /* not earlier: until now control may have had mail for it */
     if (w->has_loop)
         net_loop_fini(&w->loop);
+    exchange_free_spares(w);
     http_out_fini(&w->out);
     worker_nodes_fini(&w->nodes);
     view_unref(w->view);

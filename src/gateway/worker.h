@@ -33,6 +33,8 @@ struct worker {
     struct rng rng;
     struct list exchanges;
     size_t n_exchanges;
+    struct list spare_exchanges; /* ended, to be used again */
+    size_t n_spare_exchanges;
     struct net_timer drain_timer;
     struct net_timer settle_timer; /* slots of attempts that were cut off come back */
     struct net_task idle_check;    /* draining: is everything done? */

@@ -37,6 +37,36 @@ static void zero_bytes_have_an_address(void **state)
     assert_non_null(arena_alloc(&a, 0));
 }
 
+static void a_reset_arena_uses_its_first_chunk_again(void **state)
+{
+    CLEANUP(arena_fini) struct arena a;
+    void *first;
+    size_t used;
+
+    (void)state;
+    arena_init(&a, 1 << 20);
+    arena_reset(&a);
+    first = arena_alloc(&a, 100);
+    used = a.used;
+    for (int i = 0; i < 100; i++)
+        assert_non_null(arena_alloc(&a, 500));
+    arena_reset(&a);
+    assert_int_equal(a.used, used);
+    assert_ptr_equal(arena_alloc(&a, 100), first);
+}
+
+static void a_reset_arena_keeps_no_large_chunk(void **state)
+{
+    CLEANUP(arena_fini) struct arena a;
+
+    (void)state;
+    arena_init(&a, 1 << 20);
+    assert_non_null(arena_alloc(&a, 100000));
+    arena_reset(&a);
+    assert_int_equal(a.used, 0);
+    assert_non_null(arena_alloc(&a, 100));
+}
+
 static void the_maximum_holds(void **state)
 {
     CLEANUP(arena_fini) struct arena a;
@@ -120,6 +150,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(allocations_are_aligned_and_apart),
         cmocka_unit_test(zero_bytes_have_an_address),
+        cmocka_unit_test(a_reset_arena_uses_its_first_chunk_again),
+        cmocka_unit_test(a_reset_arena_keeps_no_large_chunk),
         cmocka_unit_test(the_maximum_holds),
         cmocka_unit_test(a_small_maximum_can_be_used),
         cmocka_unit_test(a_size_that_overflows_is_refused),
