@@ -338,7 +338,7 @@ static void offer(struct upstream_conn *c)
 static void settle(struct upstream_conn *c)
 {
     struct upstream *u = c->upstream;
-    int r = pool_put(&u->pool, &c->member, time_now());
+    int r = pool_put(&u->pool, &c->member, net_now(u->loop));
 
     c->state = CONN_IDLE;
     if (r != 0) {

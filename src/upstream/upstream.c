@@ -43,9 +43,15 @@ void upstream_count(struct upstream *u, int idle_delta, int busy_delta)
                                     memory_order_seq_cst);
     if (busy_delta == 0)
         return;
-    (void)atomic_fetch_add_explicit(&m->n_busy, (uint64_t)(int64_t)busy_delta,
-                                    memory_order_relaxed);
-    (void)atomic_fetch_sub_explicit(&m->busy_ns, busy_delta * time_now(), memory_order_relaxed);
+    /* one writer */
+    atomic_store_explicit(&m->n_busy,
+                          atomic_load_explicit(&m->n_busy, memory_order_relaxed) +
+                              (uint64_t)(int64_t)busy_delta,
+                          memory_order_relaxed);
+    atomic_store_explicit(&m->busy_ns,
+                          atomic_load_explicit(&m->busy_ns, memory_order_relaxed) -
+                              busy_delta * net_now(u->loop),
+                          memory_order_relaxed);
     if (busy_delta < 0)
         quota_count(&m->n_done);
 }
