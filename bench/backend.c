@@ -20,7 +20,7 @@
 #include "load.h"
 
 #define EVENTS     256
-#define READ_BYTES (16 * 1024)
+#define READ_BYTES (1024 * 1024)
 
 #define LISTED \
     "{\"models\":[{\"name\":\"tiny:latest\",\"model\":\"tiny:latest\",\"digest\":" \
@@ -49,6 +49,10 @@ static const struct answer answers[] = {
      "\"load_duration\":259974714,\"prompt_eval_count\":6,\"prompt_eval_duration\":975402,\"eval_"
      "count\":20,"
      "\"eval_duration\":1231959}"},
+    {"POST /api/chat ",
+     "{\"model\":\"tiny\",\"created_at\":\"2026-11-24T22:58:24.180996053Z\",\"message\":{\"role\":"
+     "\"assistant\",\"content\":\"Because.\"},\"done\":true,\"done_reason\":\"stop\",\"eval_"
+     "count\":2}"},
     {"", "{\"error\":\"no such route\"}"},
 };
 

@@ -3,7 +3,8 @@
 /*
  * Small requests over keep-alive connections, the next when the answer is there. Each body is
  * compared with the first one; the hash of that is printed.
- * usage: http_load PORT PIDS SECONDS CONNECTIONS
+ * usage: http_load PORT PIDS SECONDS CONNECTIONS [BODY_BYTES]
+ *   BODY_BYTES  chats of so many bytes, instead of small prompts
  */
 
 #include <errno.h>
@@ -31,7 +32,7 @@ struct conn {
 struct load {
     struct conn *conns;
     int poller;
-    char request[512];
+    char *request;
     size_t request_len;
     char expected[READ_BYTES];
     size_t expected_len;
@@ -97,15 +98,42 @@ static void run_for(struct load *l, load_ns time)
     }
 }
 
+/* A conversation: many messages, with escapes as text has them. */
+static char *make_chat(size_t len)
+{
+    static const char begin[] = "{\"model\":\"tiny\",\"stream\":false,\"messages\":[";
+    static const char message[] =
+        "{\"role\":\"user\",\"content\":\"Why is the sky blue, and what does \\\"blue\\\" mean?\\n"
+        "The quick brown fox jumps over the lazy dog, again and again, until the evening comes and "
+        "all the dogs of the village have gone to sleep; then it goes home through the fields.\"},";
+    char *body = calloc(1, len + sizeof(begin) + sizeof(message) + 8);
+    char *at;
+
+    if (body == NULL)
+        load_die("memory");
+    at = stpcpy(body, begin);
+    while ((size_t)(at - body) < len)
+        at = stpcpy(at, message);
+    memcpy(at - 1, "]}", 3); /* instead of the last comma */
+    return body;
+}
+
+static void make_request(struct load *l, int port, const char *path, const char *body)
+{
+    int n = asprintf(&l->request,
+                     "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
+                     "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                     path, port, strlen(body), body);
+
+    if (n < 0)
+        load_die("memory");
+    l->request_len = (size_t)n;
+}
+
 static void begin(struct load *l, int port, long n)
 {
     l->conns = calloc((size_t)n, sizeof(*l->conns));
     l->poller = epoll_create1(EPOLL_CLOEXEC);
-    l->request_len =
-        (size_t)snprintf(l->request, sizeof(l->request),
-                         "POST /api/generate HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
-                         "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-                         port, strlen(BODY), BODY);
     for (long i = 0; i < n; i++) {
         struct conn *c = &l->conns[i];
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
@@ -121,11 +149,17 @@ int main(int argc, char **argv)
 {
     struct load *l = calloc(1, sizeof(*l));
     struct load_window window;
+    int port;
 
-    if (argc != 5 || l == NULL)
-        load_die("usage: http_load PORT PIDS SECONDS CONNECTIONS");
+    if (argc < 5 || argc > 6 || l == NULL)
+        load_die("usage: http_load PORT PIDS SECONDS CONNECTIONS [BODY_BYTES]");
+    port = (int)load_number(argv[1], 1, 65535);
+    if (argc == 6)
+        make_request(l, port, "/api/chat", make_chat((size_t)load_number(argv[5], 1, 1 << 20)));
+    else
+        make_request(l, port, "/api/generate", BODY);
     load_window_init(&window, argv[2]);
-    begin(l, (int)load_number(argv[1], 1, 65535), load_number(argv[4], 1, CONNS_MAX));
+    begin(l, port, load_number(argv[4], 1, CONNS_MAX));
     run_for(l, LOAD_SECOND / 2);
     l->result = (struct load_result){.hash = load_hash(LOAD_HASH, l->expected, l->expected_len)};
     load_window_begin(&window);

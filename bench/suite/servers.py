@@ -44,13 +44,13 @@ def backend():
     return start(1, [str(out / "backend")])[0]
 
 
-def gateway(node, env=None, access="\"off\""):
-    """Return: HTTP port, MCP port, pid."""
+def gateway(node, env=None, access="\"off\"", n_workers=1):
+    """Return: HTTP port, MCP port, pid. One worker has core 0; more have both."""
     http, mcp, admin = free_port(), free_port(), free_port()
     config = pathlib.Path(work) / f"gateway-{http}.yaml"
-    config.write_text(f"nodes: [http://127.0.0.1:{node}]\nworkers: 1\nlog: {{access: {access}}}\n"
+    config.write_text(f"nodes: [http://127.0.0.1:{node}]\nworkers: {n_workers}\nlog: {{access: {access}}}\n"
                       f"listen: {{http: 127.0.0.1:{http}, mcp: 127.0.0.1:{mcp}, admin: 127.0.0.1:{admin}}}\n")
-    _, process = start(0, [chasqui, "serve", "--config", str(config)], http, env)
+    _, process = start(0 if n_workers == 1 else "0,1", [chasqui, "serve", "--config", str(config)], http, env)
     for _ in range(100):
         with socket.create_connection(("127.0.0.1", admin)) as s:
             s.sendall(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
