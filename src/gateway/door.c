@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/err.h"
+#include "gateway/coding.h"
 #include "gateway/exchange.h"
 #include "gateway/forward.h"
 #include "gateway/gateway.h"
@@ -14,12 +15,15 @@
 #define ORIGIN_MAX     512
 #define OWN_FIELDS_MAX 2048 /* request id, CORS with its origin, Allow, node */
 
+static const char bodies_full[] = "the memory for request bodies is used up (memory.bodies)";
+
 struct door_conn {
     struct http_conn http;
     struct sink sink;
     struct upload_client client; /* for a body that flows */
     struct exchange *exchange;   /* of the request in hand */
     struct str own_fields;       /* fields the door adds to the answer; in the exchange's arena */
+    enum zip_algorithm coding;   /* of the request's body */
     bool is_admin;               /* may see how its request was carried */
     char peer[NET_PEER_MAX];     /* "" until an access line needs it */
 };
@@ -289,11 +293,11 @@ static const char *why_not(const struct door_conn *d, const struct h1_head *head
     return NULL;
 }
 
-static bool is_encoded(const struct h1_head *head)
+/* A blob is what it is named after, byte for byte. Return: whether the body can be read. */
+static bool find_coding(struct door_conn *d, const struct h1_head *head)
 {
-    struct str coding = h1_field_get(head, STR("content-encoding"));
-
-    return coding.len > 0 && !str_eq_nocase(coding, STR("identity"));
+    return coding_of(head, &d->coding) == 0 &&
+           (d->coding == ZIP_NONE || d->exchange->route->work != API_BLOB);
 }
 
 /* Everything that can be said before the body. Return: 0, HTTP_CONN_REFUSED. */
@@ -330,9 +334,9 @@ static int admit(struct door_conn *d, const struct h1_head *head)
         refuse(d, REASON_forbidden, text);
         return HTTP_CONN_REFUSED;
     }
-    if (r == 0 && is_encoded(head)) {
+    if (r == 0 && !find_coding(d, head)) {
         refuse(d, REASON_unsupported_encoding,
-               "request bodies with a Content-Encoding are not supported; send it plain");
+               "a request body may be in gzip or zstd, once, and a blob in neither");
         r = HTTP_CONN_REFUSED;
     }
     return r;
@@ -425,13 +429,30 @@ static int on_body(struct http_conn *c, struct str bytes)
     }
     if (exchange_hold(d->exchange, bytes) == 0)
         return 0;
-    refuse(d, REASON_overload, "the memory for request bodies is used up (memory.bodies)");
+    refuse(d, REASON_overload, bodies_full);
     return HTTP_CONN_REFUSED;
+}
+
+/* Return: whether the body is plain now; else the client is told why it is not. */
+static bool decode(struct door_conn *d)
+{
+    int r = coding_decode(d->exchange, d->coding);
+
+    if (r == -EMSGSIZE)
+        refuse(d, REASON_too_large, "the request body is too large when it is decoded");
+    else if (r == -EPROTO)
+        refuse(d, REASON_bad_request, "the request body is not what its Content-Encoding says");
+    else if (r < 0)
+        refuse(d, REASON_overload, bodies_full);
+    return r == 0;
 }
 
 static void on_request(struct http_conn *c)
 {
-    exchange_start(door_of(c)->exchange);
+    struct door_conn *d = door_of(c);
+
+    if (d->coding == ZIP_NONE || d->exchange->body.len == 0 || decode(d))
+        exchange_start(d->exchange);
 }
 
 static void on_gone(struct http_conn *c)

@@ -10,8 +10,13 @@
 #define ADDED_BYTES_MAX  1024
 
 static const struct str kept_back[] = {
-    STR_INIT("host"),   STR_INIT("content-length"),  STR_INIT("origin"),
-    STR_INIT("expect"), STR_INIT("accept-encoding"), STR_INIT("forwarded"),
+    STR_INIT("host"),
+    STR_INIT("content-length"),
+    STR_INIT("origin"),
+    STR_INIT("expect"),
+    STR_INIT("accept-encoding"),
+    STR_INIT("forwarded"),
+    STR_INIT("content-encoding"),
 };
 
 static const struct str kept_back_prefixes[] = {

@@ -155,6 +155,7 @@ int worker_init(struct worker *w, struct gateway *gateway, const int *fds)
     w->stop_mail.deliver = on_stop;
     w->idle_check.run = on_idle_check;
     w->rng.state = (uint64_t)time_now() ^ (uintptr_t)w;
+    zip_init(&w->zip, ZIP_PIECE);
     w->metrics = metrics_new();
     if (w->metrics == NULL || http_out_init(&w->out) < 0)
         return -ENOMEM;
@@ -226,6 +227,7 @@ void worker_join(struct worker *w)
         net_loop_fini(&w->loop);
     exchange_free_spares(w);
     http_out_fini(&w->out);
+    zip_fini(&w->zip);
     worker_nodes_fini(&w->nodes);
     view_unref(w->view);
     free(w->servers);

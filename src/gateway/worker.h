@@ -16,6 +16,7 @@
 #include "gateway/mcp_conn.h"
 #include "gateway/nodes.h"
 #include "gateway/view.h"
+#include "zip/zip.h"
 
 struct gateway;
 
@@ -28,6 +29,7 @@ struct worker {
     struct http_server *servers;        /* one per HTTP listener */
     struct mcp_listener *mcp_listeners; /* one per MCP listener */
     struct http_out out;
+    struct zip zip; /* of request bodies */
     struct metrics *metrics;
     struct beat beat;
     struct rng rng;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #define GZIP        (15 + 16) /* window of 32 KiB, with gzip's header and trailer */
 #define GZIP_LEVEL  1         /* on the path of every message: time before size */
@@ -172,6 +173,39 @@ static int zstd_grow(struct zip *z, struct str body, uint32_t raw_len)
                : -EPROTO;
 }
 
+/* Fills z->grown; @u->is_whole: that was the last of it. */
+static int gzip_unpack(struct zip *z, struct zip_unpacking *u)
+{
+    z_stream *stream = z->inflater;
+    int r;
+
+    stream->next_in = bytes_of(u->rest);
+    stream->avail_in = (uInt)u->rest.len;
+    stream->next_out = (Bytef *)z->grown.data;
+    stream->avail_out = ZIP_PIECE;
+    r = inflate(stream, Z_NO_FLUSH);
+    u->rest = str_from(u->rest, u->rest.len - stream->avail_in);
+    z->grown.len = ZIP_PIECE - stream->avail_out;
+    u->is_whole = r == Z_STREAM_END;
+    if (r == Z_MEM_ERROR)
+        return -ENOMEM;
+    return u->is_whole || (r == Z_OK && stream->avail_out == 0) ? 0 : -EPROTO;
+}
+
+static int zstd_unpack(struct zip *z, struct zip_unpacking *u)
+{
+    ZSTD_inBuffer in = {u->rest.s, u->rest.len, 0};
+    ZSTD_outBuffer out = {z->grown.data, ZIP_PIECE, 0};
+    size_t left = ZSTD_decompressStream(z->zstd_inflater, &out, &in);
+
+    if (ZSTD_isError(left))
+        return ZSTD_getErrorCode(left) == ZSTD_error_memory_allocation ? -ENOMEM : -EPROTO;
+    u->rest = str_from(u->rest, in.pos);
+    z->grown.len = out.pos;
+    u->is_whole = left == 0;
+    return u->is_whole || out.pos == out.size ? 0 : -EPROTO;
+}
+
 /*
  * Either
  */
@@ -215,5 +249,47 @@ int zip_grow(struct zip *z, enum zip_algorithm algorithm, struct str body, uint3
         return r;
     z->grown.len = raw_len;
     *ret = buf_str(&z->grown);
+    return 0;
+}
+
+static int unpack_prepare(struct zip *z, enum zip_algorithm algorithm, struct str body)
+{
+    uint64_t window;
+
+    if (algorithm == ZIP_GZIP)
+        return gzip_inflater(z) != NULL ? 0 : -ENOMEM;
+    window = zstd_window(body);
+    if (window == 0 || window > ZIP_WINDOW_MAX)
+        return -EPROTO;
+    if (z->zstd_inflater == NULL)
+        z->zstd_inflater = ZSTD_createDCtx();
+    if (z->zstd_inflater == NULL)
+        return -ENOMEM;
+    return ZSTD_isError(ZSTD_DCtx_reset(z->zstd_inflater, ZSTD_reset_session_only)) ? -EPROTO : 0;
+}
+
+int zip_unpack_begin(struct zip *z, enum zip_algorithm algorithm, struct str body)
+{
+    int r = body.len > UINT32_MAX ? -EPROTO : unpack_prepare(z, algorithm, body);
+
+    z->unpacking =
+        (struct zip_unpacking){.algorithm = algorithm, .rest = body, .body_len = body.len};
+    return r < 0 ? r : make_room(&z->grown, ZIP_PIECE);
+}
+
+int zip_unpack_next(struct zip *z, struct str *ret_piece)
+{
+    struct zip_unpacking *u = &z->unpacking;
+    int r;
+
+    if (u->is_whole)
+        return ZIP_END;
+    r = u->algorithm == ZIP_GZIP ? gzip_unpack(z, u) : zstd_unpack(z, u);
+    if (r < 0)
+        return r;
+    u->raw_len += z->grown.len;
+    if (is_absurd(u->raw_len, u->body_len) || (u->is_whole && u->rest.len > 0))
+        return -EPROTO;
+    *ret_piece = buf_str(&z->grown);
     return 0;
 }

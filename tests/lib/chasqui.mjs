@@ -33,6 +33,7 @@ const SETTINGS = {
     bodyIdle: ['timeouts', 'body_idle'],
     bodyRate: ['limits', 'body_rate'],
     body: ['limits', 'body'],
+    bodies: ['memory', 'bodies'],
     send: ['timeouts', 'send'],
     drain: ['drain_timeout'],
     probes: ['connection_pool', 'health_check_interval'],

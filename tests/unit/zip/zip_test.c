@@ -139,6 +139,80 @@ static void a_ratio_that_no_honest_message_has_is_neither_made_nor_taken(void **
     assert_int_equal(zip_grow(*state, ZIP_GZIP, text_make(300), 300 * 256 + 256, &back), -EPROTO);
 }
 
+/* Return: as zip_unpack_next(); ZIP_END it came to @raw. */
+static int unpack(struct zip *z, enum zip_algorithm algorithm, struct str body, struct str raw)
+{
+    struct str piece;
+    size_t at = 0;
+    int r = zip_unpack_begin(z, algorithm, body);
+
+    while (r == 0) {
+        r = zip_unpack_next(z, &piece);
+        if (r != 0)
+            break;
+        assert_true(piece.len <= ZIP_PIECE && at + piece.len <= raw.len);
+        assert_true(piece.len == 0 || memcmp(raw.s + at, piece.s, piece.len) == 0);
+        at += piece.len;
+    }
+    if (r == ZIP_END)
+        assert_int_equal(at, raw.len);
+    return r;
+}
+
+static void a_message_of_unknown_length_comes_in_pieces(void **state)
+{
+    static const size_t lengths[] = {ZIP_MIN, ZIP_PIECE - 1, ZIP_PIECE, ZIP_PIECE + 1, 3000000};
+
+    for_each_algorithm(a) for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++)
+    {
+        struct str raw = text_make(lengths[i]);
+        struct str small;
+
+        assert_int_equal(zip_shrink(*state, *a, raw, &small), 0);
+        assert_int_equal(unpack(*state, *a, small, raw), ZIP_END);
+    }
+}
+
+static void pieces_of_what_is_cut_longer_or_garbled_end_in_an_error(void **state)
+{
+    char copy[8192];
+    struct str raw = text_make(5000);
+    struct str small;
+
+    for_each_algorithm(a)
+    {
+        assert_int_equal(zip_shrink(*state, *a, raw, &small), 0);
+        assert_true(small.len < sizeof(copy) - 1);
+        memcpy(copy, small.s, small.len);
+        for (size_t len = 0; len < small.len; len++)
+            assert_int_equal(unpack(*state, *a, str_make(copy, len), raw), -EPROTO);
+        copy[small.len] = '\0';
+        assert_int_equal(unpack(*state, *a, str_make(copy, small.len + 1), raw), -EPROTO);
+        assert_int_equal(unpack(*state, *a, str_make(copy, small.len), raw), ZIP_END);
+        copy[1] ^= 1;
+        assert_int_equal(unpack(*state, *a, str_make(copy, small.len), raw), -EPROTO);
+    }
+    /* a window over 8 MiB */
+    assert_int_equal(
+        unpack(*state, ZIP_ZSTD, str_make("\x28\xb5\x2f\xfd\x00\x69\x09\x00\x00x", 10), STR("x")),
+        -EPROTO);
+}
+
+/* Eight blocks of 128 KiB of one byte each, in 4 bytes each (RFC 8878, 3.1.1.2.2). */
+static void pieces_stop_at_a_ratio_that_no_honest_message_has(void **state)
+{
+    static const char head[] = "\x28\xb5\x2f\xfd\x00\x68";
+    static const char zeros[8 * 128 * 1024];
+    char frame[6 + 8 * 4];
+
+    memcpy(frame, head, 6);
+    for (size_t i = 0; i < 8; i++)
+        memcpy(frame + 6 + i * 4, i == 7 ? "\x03\x00\x10\x00" : "\x02\x00\x10\x00", 4);
+    assert_int_equal(
+        unpack(*state, ZIP_ZSTD, str_make(frame, sizeof(frame)), str_make(zeros, sizeof(zeros))),
+        -EPROTO);
+}
+
 /* [M-72] Windows of 8 MiB, of an eighth more, and of 2 GiB; and a single segment of 9 MiB. */
 static void a_window_over_8_mib_is_refused(void **state)
 {
@@ -184,6 +258,9 @@ int main(void)
         TEST(a_ratio_that_no_honest_message_has_is_neither_made_nor_taken),
         TEST(a_window_over_8_mib_is_refused),
         TEST(the_longest_message_is_a_bound),
+        TEST(a_message_of_unknown_length_comes_in_pieces),
+        TEST(pieces_of_what_is_cut_longer_or_garbled_end_in_an_error),
+        TEST(pieces_stop_at_a_ratio_that_no_honest_message_has),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
