@@ -413,7 +413,7 @@ static void equals_take_turns_also_when_some_lack_the_model(void **state)
     (void)come_up(f, 1, Y, START);
     (void)come_up(f, 2, X, START);
     for (int i = 0; i < 100; i++) {
-        uint16_t index;
+        uint16_t index = 0;
 
         assert_int_equal(try_pick(f, &x, START, &index), 0);
         n[index]++;
