@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "fleet/fleet.h"
 
-#define N_RANKS 3
+#define N_RANKS       3
+#define SLOW_START_NS (30 * NSEC_PER_SEC)
 
 static bool was_tried(const struct fleet_ask *ask, size_t index)
 {
@@ -36,12 +37,6 @@ static unsigned rank(const struct fleet_node *node, const struct fleet_ask *ask,
     return was_tried(ask, index) ? 1 : 0;
 }
 
-/* Among equals: the least in flight, and of those the one whose last turn is longest ago. */
-static bool is_before(const struct fleet_node *a, const struct fleet_node *b)
-{
-    return a->in_flight != b->in_flight ? a->in_flight < b->in_flight : a->turn < b->turn;
-}
-
 /* What it holds of the node, when it may have it at all. Return: 0, -ENOBUFS, -ENOMEM. */
 static int take(struct fleet *f, size_t index, const struct fleet_ask *ask, nsec_t now,
                 struct fleet_choice *ret_choice)
@@ -61,50 +56,154 @@ static int take(struct fleet *f, size_t index, const struct fleet_ask *ask, nsec
     return 0;
 }
 
-static bool has_free_slot(const struct fleet_node *node, const struct fleet_ask *ask)
+static bool is_warm(const struct fleet_node *node, const struct fleet_ask *ask)
 {
     const struct residency what = {ask->hash, ask->options};
+    const struct slots *s;
 
-    return !ask->needs_slot || slots_free(&node->slots, node->slots_setting, &what) > 0;
+    if (ask->key.len == 0)
+        return false;
+    if (models_has(&node->resident, ask->key, ask->hash))
+        return true;
+    s = slots_find(&node->slots, &what);
+    return s != NULL && s->n_busy > 0; /* it is being loaded */
 }
 
-/* The best rank that there is of nodes that are up; N_RANKS: there is none. */
-static unsigned best_rank(const struct fleet *f, const struct fleet_ask *ask, nsec_t now,
-                          bool *ret_is_known)
+/* After an ejection a node gets its share little by little. */
+static uint32_t weight_of(const struct fleet_node *node, nsec_t now)
+{
+    nsec_t back = now - node->ejection.until;
+    uint32_t full = node->weight * FLEET_WEIGHT_ONE;
+    uint32_t part;
+
+    if (node->ejection.until == 0 || back >= SLOW_START_NS)
+        return full;
+    part = (uint32_t)((double)full * (double)(back > 0 ? back : 0) / SLOW_START_NS);
+    return part > full / 10 ? part : full / 10;
+}
+
+/*
+ * Until a slot is free for the last of those who wait. Where the latest ones take longer than
+ * others did, it goes on about as long as it has lasted.
+ */
+static nsec_t predict_wait(const struct fleet_node *node, const struct residency *what,
+                           uint64_t n_waiting, nsec_t now)
+{
+    const struct slots *s = slots_find(&node->slots, what);
+    nsec_t service = s != NULL ? slots_service(s) : -1;
+    uint32_t limit = slots_limit(&node->slots, node->slots_setting, what);
+    nsec_t wait;
+
+    if (service < 0)
+        return -1;
+    wait = (nsec_t)((double)service * (double)n_waiting / limit);
+    return wait > now - s->used_at ? wait : now - s->used_at;
+}
+
+static struct balance_node candidate(const struct fleet *f, size_t index,
+                                     const struct fleet_ask *ask, uint64_t n_waiting, nsec_t now)
+{
+    const struct fleet_node *node = &f->nodes[index];
+    const struct residency what = {ask->hash, ask->options};
+
+    return (struct balance_node){
+        .index = (uint16_t)index,
+        .weight = weight_of(node, now),
+        .tier = node->tier,
+        .in_flight = node->in_flight,
+        .n_free =
+            ask->needs_slot ? slots_free(&node->slots, node->slots_setting, &what) : SLOTS_ANY,
+        .is_warm = is_warm(node, ask),
+        .loaded_bytes = node->loaded_bytes,
+        .wait = predict_wait(node, &what, n_waiting, now),
+        .turn = node->turn,
+        .pass = node->pass > f->pass ? node->pass : f->pass,
+        .name = node->name_hash,
+    };
+}
+
+/* Those of the best rank there is. Return: how many. */
+static size_t find_candidates(struct fleet *f, const struct fleet_ask *ask, uint64_t n_waiting,
+                              nsec_t now, bool *ret_is_known)
 {
     unsigned best = N_RANKS;
+    size_t n = 0;
 
     *ret_is_known = ask->key.len == 0;
     for (size_t i = 0; i < f->n_slots; i++) {
         const struct fleet_node *node = &f->nodes[i];
+        unsigned its;
 
-        *ret_is_known = *ret_is_known || (node->life == NODE_LISTED && has_model(node, ask));
-        if (is_up(node) && serves(node, ask) && rank(node, ask, i, now) < best)
-            best = rank(node, ask, i, now);
+        if (node->life != NODE_LISTED || !has_model(node, ask))
+            continue;
+        *ret_is_known = true;
+        if (!is_up(node) || !serves(node, ask))
+            continue;
+        its = rank(node, ask, i, now);
+        if (its > best)
+            continue;
+        n = its < best ? 0 : n;
+        best = its;
+        f->candidates[n++] = candidate(f, i, ask, n_waiting, now);
     }
-    return best;
+    return n;
 }
 
-int fleet_pick(struct fleet *f, const struct fleet_ask *ask, nsec_t now,
+/* Only the lowest tier that can serve now; where none can, all stay. Return: how many. */
+static size_t keep_lowest_tier(struct balance_node *nodes, size_t n)
+{
+    uint32_t tier = UINT32_MAX;
+    size_t n_kept = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (nodes[i].n_free > 0 && nodes[i].tier < tier)
+            tier = nodes[i].tier;
+    if (tier == UINT32_MAX)
+        return n;
+    for (size_t i = 0; i < n; i++)
+        if (nodes[i].tier == tier)
+            nodes[n_kept++] = nodes[i];
+    return n_kept;
+}
+
+static size_t decide(struct fleet *f, size_t n, const struct fleet_ask *ask, const char **ret_why)
+{
+    const struct balance_ask question = {
+        .source = ask->source,
+        .home = BALANCE_NO_HOME,
+        .bounded_load = f->routing.bounded_load,
+        .load_ns = f->load_ns,
+        .rng = &f->rng,
+    };
+    const struct balance_ops *ops =
+        balance_get(ask->is_inference ? f->routing.strategy : BALANCE_LEAST_LOADED);
+
+    *ret_why = ops->name;
+    return ops->pick(f->candidates, n, &question);
+}
+
+int fleet_pick(struct fleet *f, const struct fleet_ask *ask, uint64_t n_waiting, nsec_t now,
                struct fleet_choice *ret_choice)
 {
-    size_t best = FLEET_MAX_SLOTS;
+    const struct balance_node *chosen;
+    const char *why;
     bool is_known;
-    unsigned the_rank = best_rank(f, ask, now, &is_known);
+    size_t n = find_candidates(f, ask, n_waiting, now, &is_known);
+    size_t at;
 
-    if (the_rank == N_RANKS)
+    if (n == 0)
         return is_known ? FLEET_NO_NODE : FLEET_NO_MODEL;
-    for (size_t i = 0; i < f->n_slots; i++) {
-        const struct fleet_node *node = &f->nodes[i];
-
-        if (!is_up(node) || !serves(node, ask) || rank(node, ask, i, now) != the_rank ||
-            !has_free_slot(node, ask))
-            continue;
-        if (best == FLEET_MAX_SLOTS || is_before(node, &f->nodes[best]))
-            best = i;
-    }
-    if (best == FLEET_MAX_SLOTS || take(f, best, ask, now, ret_choice) < 0)
+    n = keep_lowest_tier(f->candidates, n);
+    at = decide(f, n, ask, &why);
+    if (at == BALANCE_WAIT)
         return FLEET_BUSY;
+    chosen = &f->candidates[at];
+    if (take(f, chosen->index, ask, now, ret_choice) < 0)
+        return FLEET_BUSY;
+    ret_choice->why = why;
+    ret_choice->is_load = !chosen->is_warm;
+    f->nodes[chosen->index].pass = chosen->pass + 1.0 / chosen->weight;
+    f->pass = chosen->pass;
     return 0;
 }
 

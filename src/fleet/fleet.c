@@ -6,12 +6,18 @@
 
 #include "fleet/place.h"
 
+#define FIRST_LOAD_NS (5 * NSEC_PER_SEC) /* before any was seen */
+
 int fleet_init(struct fleet *f, uint64_t seed)
 {
-    *f = (struct fleet){
-        .rng = {.state = seed}, .hash_key = hash_key_make(), .settle_at = NSEC_NEVER};
+    *f = (struct fleet){.rng = {.state = seed},
+                        .hash_key = hash_key_make(),
+                        .routing = {BALANCE_LEAST_LOADED, 1.25},
+                        .load_ns = FIRST_LOAD_NS,
+                        .settle_at = NSEC_NEVER};
     f->nodes = calloc(FLEET_MAX_SLOTS, sizeof(struct fleet_node));
-    return f->nodes == NULL ? -ENOMEM : 0;
+    f->candidates = calloc(FLEET_MAX_SLOTS, sizeof(struct balance_node));
+    return f->nodes == NULL || f->candidates == NULL ? -ENOMEM : 0;
 }
 
 static void free_slot(struct fleet_node *node)
@@ -27,6 +33,7 @@ void fleet_fini(struct fleet *f)
     for (size_t i = 0; i < f->n_slots; i++)
         free_slot(&f->nodes[i]);
     free(f->nodes);
+    free(f->candidates);
 }
 
 bool fleet_is_idle(const struct fleet *f)
@@ -35,6 +42,11 @@ bool fleet_is_idle(const struct fleet *f)
         if (f->nodes[i].in_flight > 0 || slots_n_held(&f->nodes[i].slots) > 0)
             return false;
     return true;
+}
+
+uint64_t fleet_stable_hash(struct str text)
+{
+    return hash_bytes((struct hash_key){1, 2}, text);
 }
 
 /*
@@ -118,6 +130,8 @@ static void configure(struct fleet_node *node, const struct fleet_entry *entry)
 {
     bool is_gateway = str_eq(str_of(node->url.scheme), STR("mcp"));
 
+    node->weight = entry->weight > 0 ? entry->weight : 1;
+    node->tier = entry->tier;
     node->slots_setting = entry->slots == SLOTS_AUTO && is_gateway ? SLOTS_ANY : entry->slots;
 }
 
@@ -133,6 +147,7 @@ static void add(struct fleet *f, const struct fleet_entry *entry, nsec_t now)
         .life = NODE_LISTED, .url = entry->url, .since = now, .lost_at = -1, .charged_at = -1};
     (void)snprintf(node->name_text, sizeof(node->name_text), STR_FMT, STR_ARG(entry->name));
     node->name = str_of(node->name_text);
+    node->name_hash = fleet_stable_hash(node->name);
     configure(node, entry);
     fleet_blob_forget(f, (uint16_t)(node - f->nodes));
     for (size_t i = 0; i < f->n_slots; i++) {
@@ -256,12 +271,25 @@ static bool was_cut_off(enum call_outcome what)
     return what == CALL_CANCELLED || what == CALL_DEADLINE || what == CALL_STALLED;
 }
 
-static void leave_slot(struct fleet *f, struct fleet_node *node, struct slot *slot,
+/* Of late: an average in which each new one counts a quarter. */
+static void learn_load(struct fleet *f, uint64_t load_ns)
+{
+    if (load_ns == 0)
+        return;
+    f->load_ns = f->has_load ? f->load_ns + ((nsec_t)load_ns - f->load_ns) / 4 : (nsec_t)load_ns;
+    f->has_load = true;
+}
+
+static void leave_slot(struct fleet *f, struct fleet_choice *choice,
                        const struct fleet_outcome *outcome)
 {
+    struct fleet_node *node = &f->nodes[choice->node];
+    struct slot *slot = &choice->slot;
     nsec_t due;
 
     if (!was_cut_off(outcome->what)) {
+        if (outcome->what == CALL_OK && outcome->told != NULL && choice->is_load)
+            learn_load(f, outcome->told->load_ns);
         slots_give(&node->slots, slot, outcome->what == CALL_OK ? outcome->told : NULL,
                    outcome->now);
         return;
@@ -279,7 +307,7 @@ enum fleet_news fleet_leave(struct fleet *f, struct fleet_choice *choice,
 
     assert(node->in_flight > 0);
     node->in_flight--;
-    leave_slot(f, node, &choice->slot, outcome);
+    leave_slot(f, choice, outcome);
     news = blame(f, node, outcome);
     free_if_unused(node);
     return news;

@@ -23,16 +23,18 @@
 #include "base/rng.h"
 #include "call/budget.h"
 #include "call/retry.h"
+#include "fleet/balance.h"
 #include "fleet/ejection.h"
 #include "fleet/models.h"
 #include "fleet/slots.h"
 
-#define FLEET_MAX_NODES 1024
-#define FLEET_MAX_SLOTS (2 * FLEET_MAX_NODES) /* with nodes that leave while others come */
-#define FLEET_MAX_TRIED 8
-#define FLEET_NO_INDEX  UINT16_MAX
-#define FLEET_BLOBS_MAX 256
-#define FLEET_NAME_MAX  280 /* host:port of a node without a name, and its NUL */
+#define FLEET_MAX_NODES  1024
+#define FLEET_MAX_SLOTS  (2 * FLEET_MAX_NODES) /* with nodes that leave while others come */
+#define FLEET_MAX_TRIED  8
+#define FLEET_NO_INDEX   UINT16_MAX
+#define FLEET_BLOBS_MAX  256
+#define FLEET_WEIGHT_ONE 100 /* a node's weight of 1, so that parts of it can be told */
+#define FLEET_NAME_MAX   280 /* host:port of a node without a name, and its NUL */
 
 enum node_life {
     NODE_FREE,
@@ -66,6 +68,10 @@ struct fleet_node {
     uint32_t in_flight;
     uint64_t n_granted;
     uint64_t turn; /* when it was chosen last */
+    double pass;   /* its place among others by weight: grows by 1 / weight with each grant */
+    uint32_t weight;
+    uint32_t tier;      /* the lowest that can serve does */
+    uint64_t name_hash; /* the same in every process */
     struct ejection ejection;
     nsec_t lost_at;    /* when a lost connection last counted against it */
     nsec_t charged_at; /* when one last cost a token of the retry budget */
@@ -78,12 +84,22 @@ struct fleet_blob {
     uint16_t node;
 };
 
+struct fleet_routing {
+    enum balance_strategy strategy; /* of requests that make a model work */
+    double bounded_load;
+};
+
 struct fleet {
-    struct fleet_node *nodes; /* FLEET_MAX_SLOTS */
-    size_t n_slots;           /* behind the last that was ever in use */
-    size_t n_nodes;           /* on the list */
-    uint64_t turn;            /* of the latest choice */
-    nsec_t settle_at;         /* when the first kept slot is to be given up */
+    struct fleet_node *nodes;        /* FLEET_MAX_SLOTS */
+    size_t n_slots;                  /* behind the last that was ever in use */
+    size_t n_nodes;                  /* on the list */
+    uint64_t turn;                   /* of the latest choice */
+    double pass;                     /* of the latest choice */
+    struct balance_node *candidates; /* of the choice in hand; FLEET_MAX_SLOTS */
+    struct fleet_routing routing;
+    nsec_t load_ns;   /* what a load takes, of late */
+    bool has_load;    /* one was seen */
+    nsec_t settle_at; /* when the first kept slot is to be given up */
     struct rng rng;
     struct hash_key hash_key;
     struct fleet_blob blobs[FLEET_BLOBS_MAX]; /* a ring: the newest ones */
@@ -113,8 +129,10 @@ struct fleet_ask {
     struct str key; /* of the model; empty: any node that is up */
     uint64_t hash;
     uint64_t options; /* hash of those that make a warm state of it; 0: none given */
-    bool needs_slot;  /* the model works on it; else it is only asked about */
-    bool needs_http;  /* MCP has no service for the route: no mcp:// node can take it */
+    uint64_t source;  /* hash of the client's address; 0: unknown */
+    bool is_inference;
+    bool needs_slot; /* the model works on it; else it is only asked about */
+    bool needs_http; /* MCP has no service for the route: no mcp:// node can take it */
     /* nodes that earlier attempts failed on; others are preferred */
     uint16_t tried[FLEET_MAX_TRIED];
     size_t n_tried;
@@ -129,12 +147,17 @@ enum {
 /* What a request is given. */
 struct fleet_choice {
     uint16_t node;
+    bool is_load; /* the model was not loaded there, nor being loaded */
     struct slot slot;
+    const char *why; /* what decided: a strategy, or an affinity */
 };
 
 /* Without a node. Return: 0, -ENOMEM. */
 MUST_USE int fleet_init(struct fleet *f, uint64_t seed);
 void fleet_fini(struct fleet *f);
+
+/* The same in every process, so that several gateways agree. For names and addresses. */
+uint64_t fleet_stable_hash(struct str text);
 
 /* Whatever was granted has come back. */
 bool fleet_is_idle(const struct fleet *f);
@@ -143,7 +166,10 @@ bool fleet_is_idle(const struct fleet *f);
 struct fleet_entry {
     struct str name;
     struct url url;
-    uint32_t slots; /* SLOTS_AUTO, or so many; not part of what makes it the same */
+    /* not part of what makes it the same: */
+    uint32_t slots;  /* SLOTS_AUTO, or so many */
+    uint32_t weight; /* 0 means 1 */
+    uint32_t tier;
 };
 
 /**
@@ -165,13 +191,14 @@ void fleet_unref(struct fleet *f, uint16_t index);
  * fleet_pick() - the node for the next attempt
  *
  * Among nodes that are up and have the model: those not tried yet and not ejected go first, then
- * tried ones, then ejected ones; among equals, of those with a free slot, the least in flight, ties
- * in turn. Counts the grant; fleet_leave() gives it back.
+ * tried ones, then ejected ones; of these the lowest tier with a free slot; among equals the
+ * strategy decides, see balance.h. Counts the grant; fleet_leave() gives it back.
+ * @n_waiting:  who waits for the model, this one included
  *
  * Return: 0; FLEET_NO_MODEL; FLEET_NO_NODE; FLEET_BUSY.
  */
-MUST_USE int fleet_pick(struct fleet *f, const struct fleet_ask *ask, nsec_t now,
-                        struct fleet_choice *ret_choice);
+MUST_USE int fleet_pick(struct fleet *f, const struct fleet_ask *ask, uint64_t n_waiting,
+                        nsec_t now, struct fleet_choice *ret_choice);
 
 /* The answer has begun. Return: whether there may be more slots now. */
 bool fleet_begin(struct fleet *f, struct fleet_choice *choice);

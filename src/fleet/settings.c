@@ -25,6 +25,18 @@ static const struct setting_choice auto_slots[] = {
     {NULL, 0},
 };
 
+static const struct setting_choice strategies[] = {
+    {"round-robin", BALANCE_ROUND_ROBIN},
+    {"weighted", BALANCE_WEIGHTED},
+    {"least-loaded", BALANCE_LEAST_LOADED},
+    {"p2c", BALANCE_P2C},
+    {"source-hash", BALANCE_SOURCE_HASH},
+    {"cookie", BALANCE_COOKIE},
+    {"prefix", BALANCE_PREFIX},
+    {"warm", BALANCE_WARM},
+    {NULL, 0},
+};
+
 static const struct setting node_rows[] = {
     {.key = "name",
      .type = SETTING_STRING,
@@ -47,6 +59,19 @@ static const struct setting node_rows[] = {
      .choices = auto_slots,
      .text = "Requests at once for each model, as OLLAMA_NUM_PARALLEL has it; others wait here; "
              "auto: found out"},
+    {.key = "weight",
+     .type = SETTING_U64,
+     .offset = offsetof(struct node_settings, weight),
+     .def = "1",
+     .min = 1,
+     .max = 100,
+     .text = "Its share of the load, next to others"},
+    {.key = "tier",
+     .type = SETTING_U64,
+     .offset = offsetof(struct node_settings, tier),
+     .def = "0",
+     .max = 9,
+     .text = "The lowest tier that can serve at once does: edge 0, centre 1"},
 };
 
 static const struct setting_shape node_shape = {
@@ -65,6 +90,20 @@ const struct setting fleet_rows[N_FLEET_ROWS] = {
      .arg = "URL",
      .shape = &node_shape,
      .text = "Ollama nodes; repeatable. Without any: OLLAMA_HOST, else http://127.0.0.1:11434"},
+    {.key = "routing.strategy",
+     .type = SETTING_ENUM,
+     .offset = offsetof(struct fleet_settings, routing.strategy),
+     .def = "warm",
+     .choices = strategies,
+     .text = "Which of the nodes that have the model and a free slot is chosen"},
+    {.key = "routing.bounded_load",
+     .type = SETTING_RATIO,
+     .offset = offsetof(struct fleet_settings, routing.bounded_load),
+     .def = "1.25",
+     .min = 1,
+     .max = 100,
+     .text = "A node that a client or a session always goes to gets at most so much of the mean "
+             "load; others get the rest"},
     {.key = "connection_pool.health_check_interval",
      .type = SETTING_DURATION,
      .offset = offsetof(struct fleet_settings, probe_interval_ns),

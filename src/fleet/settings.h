@@ -10,16 +10,19 @@ struct node_settings {
     char *name; /* "" in the file: host:port of the URL */
     char *url;
     uint64_t slots; /* SLOTS_AUTO, or so many */
+    uint64_t weight;
+    uint64_t tier;
 };
 
 struct fleet_settings {
     struct setting_objects nodes; /* of struct node_settings */
     nsec_t probe_interval_ns;
+    struct fleet_routing routing;
 };
 
 /* Its name, or host:port. */
 void node_settings_name(const struct node_settings *node, const struct url *url,
                         char out[static FLEET_NAME_MAX]);
 
-#define N_FLEET_ROWS 2
+#define N_FLEET_ROWS 4
 extern const struct setting fleet_rows[N_FLEET_ROWS];

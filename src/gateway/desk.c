@@ -62,17 +62,18 @@ static void unlock_and_call(struct desk *d, struct list *called)
 }
 
 /* Return: as fleet_pick(). */
-static int grant(struct desk *d, const struct fleet_ask *ask, nsec_t now, struct grant *ret_grant)
+static int grant(struct desk *d, const struct fleet_ask *ask, uint64_t n_waiting, nsec_t now,
+                 struct grant *ret_grant)
 {
     struct fleet_choice choice;
-    int r = fleet_pick(&d->fleet, ask, now, &choice);
+    int r = fleet_pick(&d->fleet, ask, n_waiting, now, &choice);
 
     if (r == 0)
         *ret_grant = (struct grant){
             .node = choice.node,
             .is_held = true,
             .wants_begin = fleet_wants_begin(&d->fleet, &choice),
-            .slot = choice.slot,
+            .choice = choice,
             .granted_at = now,
             .is_resident = models_has(&d->fleet.nodes[choice.node].resident, ask->key, ask->hash),
         };
@@ -86,7 +87,7 @@ static void serve_line(struct desk *d, struct queue_line *line, nsec_t now, stru
         struct queue_waiter *w = queue_head(line);
         struct desk_request *q = container_of(w, struct desk_request, waiter);
 
-        q->result = grant(d, q->ask, now, &q->grant);
+        q->result = grant(d, q->ask, n, now, &q->grant);
         if (q->result == FLEET_BUSY)
             return;
         queue_remove(&d->queue, w); /* with the last one the line is gone */
@@ -121,6 +122,13 @@ int desk_list_nodes(struct desk *d, const struct fleet_entry *entries, size_t n)
     serve_all(d, now, &called);
     unlock_and_call(d, &called);
     return r;
+}
+
+void desk_set_routing(struct desk *d, const struct fleet_routing *routing)
+{
+    lock(d);
+    d->fleet.routing = *routing;
+    unlock(d);
 }
 
 void desk_set_queue_limits(struct desk *d, struct queue_limits limits)
@@ -224,7 +232,7 @@ int desk_enter(struct desk *d, struct desk_request *request, nsec_t now, struct 
     if (request->is_first)
         budget_request(&d->budget, now);
     if (!must_wait(d, request))
-        r = grant(d, request->ask, now, ret_grant);
+        r = grant(d, request->ask, 1, now, ret_grant);
     if (r == FLEET_BUSY)
         r = stand_in_line(d, request, now, &called);
     unlock_and_call(d, &called);
@@ -271,16 +279,10 @@ static void tell(const struct desk *d, enum fleet_news what, uint16_t node, stru
     (void)snprintf(ret->why, sizeof(ret->why), "%s", d->fleet.nodes[node].why);
 }
 
-static struct fleet_choice choice_of(const struct grant *grant)
-{
-    return (struct fleet_choice){.node = grant->node, .slot = grant->slot};
-}
-
 nsec_t desk_leave(struct desk *d, struct grant *grant, const struct fleet_ask *ask,
                   const struct fleet_outcome *how, struct desk_news *ret_news)
 {
     struct fleet_outcome outcome = *how;
-    struct fleet_choice choice = choice_of(grant);
     enum fleet_news news;
     struct list called;
     nsec_t settle_at;
@@ -291,7 +293,7 @@ nsec_t desk_leave(struct desk *d, struct grant *grant, const struct fleet_ask *a
     lock(d);
     if (outcome.what == CALL_OK && ask->key.len > 0 && !grant->is_resident)
         fleet_mark_resident(&d->fleet, grant->node, ask->key, ask->hash);
-    news = fleet_leave(&d->fleet, &choice, &outcome);
+    news = fleet_leave(&d->fleet, &grant->choice, &outcome);
     tell(d, news, grant->node, ret_news);
     if (news != FLEET_NO_NEWS)
         serve_all(d, outcome.now, &called);
@@ -305,12 +307,11 @@ nsec_t desk_leave(struct desk *d, struct grant *grant, const struct fleet_ask *a
 
 void desk_give_back(struct desk *d, struct grant *grant, const struct fleet_ask *ask)
 {
-    struct fleet_choice choice = choice_of(grant);
     struct list called;
 
     list_init(&called);
     lock(d);
-    fleet_give_back(&d->fleet, &choice);
+    fleet_give_back(&d->fleet, &grant->choice);
     serve_model(d, ask, time_now(), &called);
     unlock_and_call(d, &called);
     grant->is_held = false;
@@ -332,7 +333,6 @@ nsec_t desk_settle(struct desk *d, nsec_t now)
 
 void desk_begun(struct desk *d, struct grant *grant, const struct fleet_ask *ask)
 {
-    struct fleet_choice choice = choice_of(grant);
     struct list called;
 
     if (ask->key.len == 0 || (grant->is_resident && !grant->wants_begin))
@@ -341,12 +341,11 @@ void desk_begun(struct desk *d, struct grant *grant, const struct fleet_ask *ask
     lock(d);
     if (!grant->is_resident)
         fleet_mark_resident(&d->fleet, grant->node, ask->key, ask->hash);
-    if (grant->wants_begin && fleet_begin(&d->fleet, &choice))
+    if (grant->wants_begin && fleet_begin(&d->fleet, &grant->choice))
         serve_model(d, ask, time_now(), &called);
     unlock_and_call(d, &called);
     grant->is_resident = true;
     grant->wants_begin = false;
-    grant->slot = choice.slot;
 }
 
 struct desk_model desk_model_at(struct desk *d, uint16_t node, const struct fleet_ask *ask)

@@ -62,7 +62,8 @@ static void put_own_fields(const struct door_conn *d, struct buf *out)
             str_make(digits, str_put_u64((uint64_t)(tl->queued_ns / NSEC_PER_MSEC), digits)));
     if (r < 0 || !d->is_admin || tl->node.len == 0)
         return;
-    if (h1_put_field(out, STR("X-Chasqui-Node"), tl->node) == 0)
+    if (h1_put_field(out, STR("X-Chasqui-Node"), tl->node) == 0 &&
+        (tl->why == NULL || h1_put_field(out, STR("X-Chasqui-Why"), str_of(tl->why)) == 0))
         (void)!h1_put_field(out, STR("X-Chasqui-Attempts"),
                             str_make(digits, str_put_u64(tl->n_attempts, digits)));
 }

@@ -366,6 +366,7 @@ void exchange_ask_node(struct exchange *ex, bool is_fresh)
     ex->tl.n_attempts++;
     /* The node may have left the list, and its slot gone to another, before all is told. */
     ex->tl.node = arena_dup(&ex->arena, desk_node_name(&w->gateway->desk, ex->grant.node));
+    ex->tl.why = ex->grant.choice.why;
     ex->has_looked = false;
     ex->retry_after_ns = -1;
     r = ex->resume != NULL ? resume_aim(ex) : 0;
@@ -658,8 +659,9 @@ static void understand(struct exchange *ex)
         take_model_of_path(ex);
     ex->ask.key = model_key_str(&ex->asked.key);
     ex->ask.hash = hash_bytes(ex->worker->gateway->desk.fleet.hash_key, ex->ask.key);
-    ex->ask.needs_slot =
-        ex->route->work == API_INFERENCE && ex->ask.key.len > 0 && !ex->asked.is_load_only;
+    ex->ask.is_inference = ex->route->work == API_INFERENCE;
+    ex->ask.source = fleet_stable_hash(ex->tl.peer);
+    ex->ask.needs_slot = ex->ask.is_inference && ex->ask.key.len > 0 && !ex->asked.is_load_only;
     ex->ask.needs_http = ex->route->family != API_OLLAMA || ex->route->id == ROUTE_EMBEDDINGS ||
                          ex->route->access != API_FOR_ALL;
     ex->tl.model = ex->asked.model;

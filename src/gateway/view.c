@@ -38,6 +38,8 @@ static int list_nodes(struct view *v)
             return r;
         node_settings_name(&nodes[i], &e->url, name);
         e->slots = (uint32_t)nodes[i].slots;
+        e->weight = (uint32_t)nodes[i].weight;
+        e->tier = (uint32_t)nodes[i].tier;
         e->name = str_of(name);
     }
     return 0;

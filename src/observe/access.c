@@ -107,6 +107,7 @@ static void put_json(const struct timeline *t, nsec_t wall, struct buf *out)
     put_json_text(out, STR(",\"route\":"), t->route != NULL ? t->route->path : STR_NULL);
     put_json_text(out, STR(",\"model\":"), t->model);
     put_json_text(out, STR(",\"node\":"), t->node);
+    put_json_text(out, STR(",\"why\":"), t->why != NULL ? str_of(t->why) : STR_NULL);
     put_json_number(out, STR(",\"attempts\":"), t->n_attempts);
     put_json_number(out, STR(",\"resumes\":"), t->n_resumes);
     put_json_number(out, STR(",\"status\":"), (uint64_t)t->status);

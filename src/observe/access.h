@@ -16,7 +16,7 @@ enum access_form {
 
 /*
  * Appends one line with LF. JSON keys: time, request_id, trace_id, peer, key, method, route, model,
- * node, attempts, status, reason, stream, queue_ms, connect_ms, first_record_ms, total_ms, load_ms, bytes_in,
+ * node, why, attempts, status, reason, stream, queue_ms, connect_ms, first_record_ms, total_ms, load_ms, bytes_in,
  * bytes_out, records, tokens_in, tokens_out. Milliseconds with three decimals, null when not
  * reached; connect, first_record and total count from the request's first byte. Texts are cut to
  * 256 bytes, absent ones are null; a buffer of 16 KiB holds any line. The human form has what a

@@ -21,6 +21,7 @@ struct timeline {
     struct str method;
     struct str model;    /* as asked */
     struct str node;     /* of the last attempt; empty: none */
+    const char *why;     /* it was chosen: a strategy, or an affinity; NULL: no node was */
     struct str key;      /* name of the key; empty: anonymous */
     struct str trace_id; /* 32 hex of traceparent; empty: none */
     struct str peer;     /* client's address */

@@ -154,6 +154,48 @@ test('what waits for a node that dies goes on elsewhere', async (t) => {
     await gateway.untilIdle();
 });
 
+/* Which nodes answered @n requests, one after the other. */
+async function nodesOf(gateway, n) {
+    const nodes = [];
+    for (let i = 0; i < n; i++)
+        nodes.push((await ask(gateway)).headers.get('x-chasqui-node'));
+    return nodes;
+}
+
+const countLoads = async (sims) => (await Promise.all(sims.map((sim) => sim.state()))).reduce((n, state) => n + state.loads, 0);
+
+test('warm: a model is loaded once, and on a second node when the first is full', async (t) => {
+    const sims = [await Sim.start(t, { slots: 4 }), await Sim.start(t, { slots: 4 })];
+    const gateway = await Gateway.start(t, { nodes: sims, settings: { nodeSlots: 4, probes: '50ms' } });
+    assert.equal(new Set(await nodesOf(gateway, 10)).size, 1);
+    assert.equal(await countLoads(sims), 1);
+    const { headers } = await ask(gateway);
+    assert.equal(headers.get('x-chasqui-why'), 'warm');
+    assert.equal((await gateway.accessLine(headers.get('x-request-id'))).why, 'warm');
+    for (let i = 0; i < 8; i++)
+        await hold(t, gateway);
+    assert.deepEqual(await Promise.all(sims.map(async (sim) => (await sim.state()).active)), [4, 4]);
+});
+
+test('round-robin: each in turn', async (t) => {
+    const sims = [await Sim.start(t), await Sim.start(t), await Sim.start(t)];
+    const gateway = await Gateway.start(t, { nodes: sims, settings: { strategy: 'round-robin' } });
+    const nodes = await nodesOf(gateway, 6);
+    assert.equal(new Set(nodes).size, 3);
+    assert.deepEqual(nodes.slice(0, 3), nodes.slice(3));
+});
+
+test('source-hash: a client stays with its node, and changes it when that dies', async (t) => {
+    const sims = [await Sim.start(t), await Sim.start(t), await Sim.start(t)];
+    const gateway = await Gateway.start(t, { nodes: sims, settings: { strategy: 'source-hash', probes: '100ms' } });
+    const [first, ...rest] = await nodesOf(gateway, 5);
+    assert.deepEqual(new Set(rest), new Set([first]));
+    await sims.find((sim) => sim.address === first).kill();
+    const later = await nodesOf(gateway, 3);
+    assert.equal(new Set(later).size, 1);
+    assert.notEqual(later[0], first);
+});
+
 test('nobody is left behind when the gateway ends while requests wait', async (t) => {
     const sim = await Sim.start(t, { slots: 1 });
     const gateway = await Gateway.start(t, { nodes: [sim], settings: { nodeSlots: 1, drain: '50ms' } });

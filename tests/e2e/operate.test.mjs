@@ -90,7 +90,7 @@ test('metrics pass promtool', async (t) => {
 
 /* Access log */
 
-const FIELDS = ['time', 'request_id', 'trace_id', 'peer', 'key', 'method', 'route', 'model', 'node', 'attempts', 'status', 'reason', 'stream',
+const FIELDS = ['time', 'request_id', 'trace_id', 'peer', 'key', 'method', 'route', 'model', 'node', 'why', 'attempts', 'status', 'reason', 'stream',
                 'queue_ms', 'connect_ms', 'first_record_ms', 'total_ms', 'load_ms', 'bytes_in', 'bytes_out', 'records', 'resumes', 'tokens_in', 'tokens_out'];
 
 test('one access line per request tells everything about it', async (t) => {
@@ -196,7 +196,7 @@ test('models of several nodes are listed once, running ones with their node', as
 
 test('requests are spread over the nodes that serve the model', async (t) => {
     const sims = [await Sim.start(t), await Sim.start(t), await Sim.start(t)];
-    const own = await Gateway.start(t, { nodes: sims });
+    const own = await Gateway.start(t, { nodes: sims, settings: { strategy: 'least-loaded' } });
     for (let i = 0; i < 9; i++)
         await generate(t, own);
     for (const one of sims)

@@ -91,7 +91,7 @@ static void all_up(struct fleet *f)
 static int try_pick(struct fleet *f, const struct fleet_ask *ask, nsec_t now, uint16_t *ret_index)
 {
     struct fleet_choice choice;
-    int r = fleet_pick(f, ask, now, &choice);
+    int r = fleet_pick(f, ask, 1, now, &choice);
 
     if (r == 0)
         *ret_index = choice.node;
@@ -403,6 +403,104 @@ static void another_idle_node_is_one_that_could_begin_at_once(void **state)
     assert_int_equal(fleet_look_for_other(f, &x, 0, START), FLEET_ALONE);
 }
 
+/* Nodes 0 and 1, of which 1 is in @tier; both have two slots for x. */
+static struct fleet_ask two_nodes(struct fleet *f, enum balance_strategy strategy, uint32_t tier)
+{
+    struct fleet_entry entries[] = {entry("a", 0), entry("b", 1)};
+    struct fleet_ask x = ask_for(f, X);
+
+    entries[0].slots = 2;
+    entries[1].slots = 2;
+    entries[1].tier = tier;
+    assert_int_equal(fleet_list(f, entries, 2, START), 0);
+    (void)come_up(f, 0, X, START);
+    (void)come_up(f, 1, X, START);
+    f->routing.strategy = strategy;
+    x.is_inference = true;
+    x.needs_slot = true;
+    return x;
+}
+
+static void a_higher_tier_is_for_what_the_lower_has_no_slot_for(void **state)
+{
+    struct fleet *f = *state;
+    const struct fleet_ask x = two_nodes(f, BALANCE_ROUND_ROBIN, 1);
+    uint16_t none;
+
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pick(f, &x, START), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pick(f, &x, START), 1);
+    assert_int_equal(try_pick(f, &x, START, &none), FLEET_BUSY);
+}
+
+static void what_is_being_loaded_is_loaded_once(void **state)
+{
+    struct fleet *f = *state;
+    const struct fleet_ask x = two_nodes(f, BALANCE_WARM, 0);
+
+    assert_int_equal(pick(f, &x, START), 0);
+    assert_int_equal(pick(f, &x, START), 0);
+    assert_int_equal(pick(f, &x, START), 1); /* nobody knows how long a slot will take */
+}
+
+static void a_long_line_is_worth_a_load_and_a_short_one_is_not(void **state)
+{
+    struct fleet *f = *state;
+    const struct fleet_ask x = two_nodes(f, BALANCE_WARM, 0);
+    const struct slots_told told = {.load_ns = 3 * S};
+    struct fleet_outcome ok = {.what = CALL_OK, .granted_at = START, .told = &told};
+    struct fleet_choice choice;
+
+    assert_int_equal(fleet_pick(f, &x, 1, START, &choice), 0);
+    ok.now = START + 4 * S; /* of it 3 s load: one takes a second */
+    (void)fleet_leave(f, &choice, &ok);
+    fleet_mark_resident(f, 0, X, x.hash);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pick(f, &x, ok.now), 0);
+    assert_int_equal(fleet_pick(f, &x, 5, ok.now, &choice), FLEET_BUSY);
+    assert_int_equal(fleet_pick(f, &x, 7, ok.now, &choice), 0);
+    assert_int_equal(choice.node, 1);
+    assert_string_equal(choice.why, "warm");
+}
+
+static void a_wait_that_lasts_is_predicted_to_last(void **state)
+{
+    struct fleet *f = *state;
+    const struct fleet_ask x = two_nodes(f, BALANCE_WARM, 0);
+    const struct slots_told told = {.load_ns = 3 * S};
+    struct fleet_outcome ok = {.what = CALL_OK, .granted_at = START, .told = &told};
+    struct fleet_choice choice;
+
+    assert_int_equal(fleet_pick(f, &x, 1, START, &choice), 0);
+    ok.now = START + 4 * S;
+    (void)fleet_leave(f, &choice, &ok);
+    fleet_mark_resident(f, 0, X, x.hash);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pick(f, &x, ok.now), 0);
+    assert_int_equal(fleet_pick(f, &x, 1, ok.now + 2 * S, &choice), FLEET_BUSY);
+    assert_int_equal(fleet_pick(f, &x, 1, ok.now + 3 * S, &choice), 0);
+    assert_int_equal(choice.node, 1);
+}
+
+static void after_an_ejection_a_node_gets_its_share_little_by_little(void **state)
+{
+    struct fleet *f = *state;
+    const struct fleet_ask x = two_nodes(f, BALANCE_WEIGHTED, 0);
+    unsigned n = 0;
+
+    f->nodes[0].slots_setting = SLOTS_ANY;
+    f->nodes[1].slots_setting = SLOTS_ANY;
+    f->nodes[1].ejection.until = START;
+    for (int i = 0; i < 100; i++)
+        n += pick(f, &x, START + S) == 1;
+    assert_in_range(n, 5, 12);
+    n = 0;
+    for (int i = 0; i < 100; i++)
+        n += pick(f, &x, START + 60 * S) == 1;
+    assert_in_range(n, 45, 55);
+}
+
 static void equals_take_turns_also_when_some_lack_the_model(void **state)
 {
     struct fleet *f = *state;
@@ -554,6 +652,11 @@ int main(void)
         TEST(news_are_told_once),
         TEST(what_has_answered_stays_loaded_as_long_as_it_is_listed),
         TEST(another_idle_node_is_one_that_could_begin_at_once),
+        TEST(a_higher_tier_is_for_what_the_lower_has_no_slot_for),
+        TEST(what_is_being_loaded_is_loaded_once),
+        TEST(a_long_line_is_worth_a_load_and_a_short_one_is_not),
+        TEST(a_wait_that_lasts_is_predicted_to_last),
+        TEST(after_an_ejection_a_node_gets_its_share_little_by_little),
         TEST(equals_take_turns_also_when_some_lack_the_model),
         TEST(the_lowest_version_that_is_up_is_what_clients_may_count_on),
         TEST(a_node_off_the_list_is_not_picked_and_those_that_stay_are_as_before),

@@ -58,7 +58,8 @@ static void a_json_line_has_every_key(void **state)
         "{\"time\":\"2026-11-23T22:00:00.123Z\",\"request_id\":\"01ARYZ6S41ABCDEFGHJKMNPQRS\","
         "\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\",\"peer\":\"127.0.0.1:5000\",\"key\":"
         "\"web\","
-        "\"method\":\"POST\",\"route\":\"/api/chat\",\"model\":\"llama3.2:3b\",\"node\":\"gpu-a\","
+        "\"method\":\"POST\",\"route\":\"/api/"
+        "chat\",\"model\":\"llama3.2:3b\",\"node\":\"gpu-a\",\"why\":null,"
         "\"attempts\":2,\"resumes\":0,\"status\":200,\"reason\":\"none\",\"stream\":true,\"queue_"
         "ms\":0.000,\"connect_ms\":1.500,"
         "\"first_record_ms\":45.000,\"total_ms\":1234.567,\"load_ms\":7.000,\"bytes_in\":120,"
@@ -77,7 +78,8 @@ static void what_was_not_reached_is_null(void **state)
         print(&t, ACCESS_JSON, &out),
         "{\"time\":\"2026-11-23T22:00:00.123Z\",\"request_id\":null,\"trace_id\":null,\"peer\":"
         "null,"
-        "\"key\":null,\"method\":null,\"route\":null,\"model\":null,\"node\":null,\"attempts\":0,"
+        "\"key\":null,\"method\":null,\"route\":null,\"model\":null,\"node\":null,\"why\":null,"
+        "\"attempts\":0,"
         "\"resumes\":0,"
         "\"status\":400,\"reason\":\"bad_request\",\"stream\":false,\"queue_ms\":0.000,\"connect_"
         "ms\":null,"
@@ -103,7 +105,7 @@ static void hostile_texts_stay_inside_their_string(void **state)
         t.bytes_out = 1; /* jansson's integers are signed */
         line = json_loads(print(&t, ACCESS_JSON, &out), JSON_REJECT_DUPLICATES, NULL);
         assert_non_null(line);
-        assert_int_equal(json_object_size(line), 24);
+        assert_int_equal(json_object_size(line), 25);
         if (i != 3)
             assert_string_equal(json_string_value(json_object_get(line, "model")), models[i]);
         assert_ptr_equal(memchr(out.data, '\n', out.len), out.data + out.len - 2);
