@@ -173,9 +173,11 @@ static void *watch(void *arg)
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGINT);
     while (sigwait(&set, &sig) == 0 && !atomic_load(&c->is_over)) {
+        (void)pthread_mutex_lock(&c->lock);
         if (atomic_exchange(&c->is_interrupted, true))
             _exit(EXIT_INTERRUPTED);
         chasqui_context_cancel(c->context);
+        (void)pthread_mutex_unlock(&c->lock);
     }
     return NULL;
 }
@@ -245,6 +247,21 @@ int cli_connect(struct cli_client *c)
         return EXIT_DONE;
     (void)cli_complain("%s: %s", c->options.host, error.text);
     return error.code == CHASQUI_INVALID_ARGUMENT ? EXIT_USAGE : EXIT_FAILED;
+}
+
+int cli_renew(struct cli_client *c)
+{
+    chasqui_context *old = c->context;
+    chasqui_context *fresh = chasqui_context_new(NULL);
+
+    if (fresh == NULL)
+        return cli_complain("out of memory");
+    (void)pthread_mutex_lock(&c->lock);
+    c->context = fresh;
+    atomic_store(&c->is_interrupted, false);
+    (void)pthread_mutex_unlock(&c->lock);
+    chasqui_context_unref(old);
+    return EXIT_DONE;
 }
 
 int cli_ask(struct cli_client *c, const char *service, const char *class_name, struct str payload,
@@ -372,7 +389,7 @@ static int close_output(struct cli_client *c, int code)
 
 int cli_client_run(const struct cli_command *command, int argc, char **argv)
 {
-    struct cli_client c = {.command = command};
+    struct cli_client c = {.command = command, .lock = PTHREAD_MUTEX_INITIALIZER};
     struct settings_room rooms[3];
     size_t n_rooms = 0;
     struct settings settings;

@@ -47,8 +47,9 @@ struct cli_client {
     struct strings operands;
     chasqui_client *client; /* NULL until cli_connect() */
     chasqui_context *context;
-    int output_error;  /* errno of a write to stdout; 0: none */
-    pthread_t watcher; /* waits for Ctrl-C */
+    pthread_mutex_t lock; /* of context and is_interrupted, which the watcher has to see as one */
+    int output_error;     /* errno of a write to stdout; 0: none */
+    pthread_t watcher;    /* waits for Ctrl-C */
     bool is_watched;
     atomic_bool is_interrupted; /* set by the watcher */
     atomic_bool is_over;        /* for the watcher: the next signal is its own end */
@@ -69,6 +70,9 @@ int cli_client_run(const struct cli_command *command, int argc, char **argv);
 
 /* Makes client and context, if there are none yet. Return: EXIT_DONE, else the failure is told. */
 MUST_USE int cli_connect(struct cli_client *c);
+
+/* After Ctrl-C, or before the next question: a fresh context. Return: as cli_connect(). */
+MUST_USE int cli_renew(struct cli_client *c);
 
 /**
  * cli_ask() - one request, one answer
