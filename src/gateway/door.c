@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "gateway/coding.h"
+#include "gateway/events.h"
 #include "gateway/exchange.h"
 #include "gateway/forward.h"
 #include "gateway/gateway.h"
@@ -24,6 +25,8 @@ struct door_conn {
     struct exchange *exchange;   /* of the request in hand */
     struct str own_fields;       /* fields the door adds to the answer; in the exchange's arena */
     enum zip_algorithm coding;   /* of the request's body */
+    bool wants_events;           /* rather than NDJSON */
+    bool is_in_events;           /* the answer in hand */
     bool is_admin;               /* may see how its request was carried */
     char peer[NET_PEER_MAX];     /* "" until an access line needs it */
 };
@@ -71,14 +74,17 @@ static void put_own_fields(const struct door_conn *d, struct buf *out)
 static void sink_head(struct sink *s, const struct answer_head *head)
 {
     struct door_conn *d = sink_owner(s);
+    struct str fields = head->fields;
     char text[OWN_FIELDS_MAX];
     struct buf own = {.data = text, .cap = sizeof(text), .max = sizeof(text)};
 
     put_own_fields(d, &own);
+    d->is_in_events = d->wants_events && head->status == 200 && !head->has_length &&
+                      events_retype(&d->exchange->arena, head->fields, &fields);
     http_conn_head(&d->http, &(struct http_answer){
                                  .status = head->status,
                                  .own_fields = buf_str(&own),
-                                 .fields = head->fields,
+                                 .fields = fields,
                                  .has_length = head->has_length,
                                  .length = head->length,
                              });
@@ -87,6 +93,17 @@ static void sink_head(struct sink *s, const struct answer_head *head)
 static void sink_bytes(struct sink *s, struct str bytes)
 {
     http_conn_piece(&sink_owner(s)->http, bytes);
+}
+
+static void sink_record(struct sink *s, struct str record)
+{
+    struct door_conn *d = sink_owner(s);
+    struct str json = str_trim(record);
+
+    if (!d->is_in_events)
+        http_conn_piece(&d->http, record);
+    else if (json.len > 0)
+        http_conn_wrapped_piece(&d->http, STR("data: "), json, STR("\n\n"));
 }
 
 static void sink_flush(struct sink *s)
@@ -110,7 +127,7 @@ static bool sink_is_full(const struct sink *s)
 static const struct sink_ops door_sink_ops = {
     .name = "door",
     .head = sink_head,
-    .record = sink_bytes,
+    .record = sink_record,
     .bytes = sink_bytes,
     .flush = sink_flush,
     .end = sink_end,
@@ -361,6 +378,7 @@ static int begin_exchange(struct door_conn *d)
     d->exchange = ex;
     d->own_fields = STR_NULL;
     d->is_admin = false;
+    d->wants_events = false;
     return 0;
 }
 
@@ -396,6 +414,7 @@ static int on_head(struct http_conn *c, const struct h1_head *head)
     d->exchange->family = api_family_of_path(head->path);
     if (admit(d, head) != 0)
         return HTTP_CONN_REFUSED;
+    d->wants_events = events_are_wanted(d->exchange->route, head);
     r = forward_prepare(d->exchange, head, &d->exchange->view->keys, worker_of(c)->gateway->via);
     if (r == -ENOMEM)
         refuse(d, REASON_overload, NULL);

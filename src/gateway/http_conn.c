@@ -220,19 +220,29 @@ void http_conn_head(struct http_conn *c, const struct http_answer *answer)
     put_text(out, connection_field(c));
 }
 
-void http_conn_piece(struct http_conn *c, struct str bytes)
+void http_conn_wrapped_piece(struct http_conn *c, struct str front, struct str bytes,
+                             struct str back)
 {
     struct http_out *out;
     char size[H1_CHUNK_HEAD_MAX];
+    size_t len = front.len + bytes.len + back.len;
 
-    if (bytes.len == 0 || c->is_head_request || c->state == HTTP_CONN_CLOSING)
+    assert(front.len + back.len <= HTTP_WRAP_MAX);
+    if (len == 0 || c->is_head_request || c->state == HTTP_CONN_CLOSING)
         return;
-    out = claim(c, 3, sizeof(size) + COPY_MAX + 2);
+    out = claim(c, 3, sizeof(size) + HTTP_WRAP_MAX + COPY_MAX + 2);
     if (c->is_chunked)
-        put_text(out, str_make(size, h1_chunk_head(size, bytes.len)));
+        put_text(out, str_make(size, h1_chunk_head(size, len)));
+    put_text(out, front);
     put_bytes(out, bytes);
+    put_text(out, back);
     if (c->is_chunked)
         put_text(out, STR("\r\n"));
+}
+
+void http_conn_piece(struct http_conn *c, struct str bytes)
+{
+    http_conn_wrapped_piece(c, STR_NULL, bytes, STR_NULL);
 }
 
 /* The request in hand is done with: ready for the next. */

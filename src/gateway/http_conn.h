@@ -18,6 +18,7 @@
 
 #define HTTP_OUT_PIECES     120
 #define HTTP_OUT_TEXT_BYTES 16384
+#define HTTP_WRAP_MAX       16
 
 struct http_conn;
 struct http_server;
@@ -168,6 +169,10 @@ void http_conn_head(struct http_conn *c, const struct http_answer *answer);
  * chunked.
  */
 void http_conn_piece(struct http_conn *c, struct str bytes);
+
+/* The same with a few bytes, HTTP_WRAP_MAX at most, in front of it and behind it. */
+void http_conn_wrapped_piece(struct http_conn *c, struct str front, struct str bytes,
+                             struct str back);
 void http_conn_flush(struct http_conn *c);
 
 /* @is_complete false: the transfer is broken off, so that no client can take it for whole. */

@@ -53,6 +53,7 @@ static void what_is_the_clients_goes_on_and_what_is_ours_does_not(void **state)
         {REQUEST("Expect: 100-continue\r\nContent-Length: 1\r\n"), ""},
         {REQUEST("Accept-Encoding: gzip\r\nAccept: */*\r\n"), "Accept: */*\r\n"},
         {REQUEST("Content-Encoding: gzip\r\nA: b\r\n"), "A: b\r\n"},
+        {REQUEST("Accept: text/event-stream\r\n"), "Accept: text/event-stream\r\n"}, /* no route */
         {REQUEST("Origin: http://localhost\r\nReferer: r\r\n"), "Referer: r\r\n"},
         {REQUEST("X-Forwarded-For: 1.2.3.4\r\nForwarded: for=x\r\n"), ""},
         {REQUEST("X-Chasqui-Node: a\r\nx-chasqui-anything: b\r\nX-Chasqu: c\r\n"),
