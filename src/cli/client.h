@@ -22,8 +22,9 @@
 #include "cli/cli.h"
 #include "config/settings.h"
 
-#define CLI_DEFAULT_HOST "mcp://127.0.0.1:11436"
-#define CLI_TEXT_MAX     ((size_t)32 * 1024 * 1024) /* of a prompt or a body */
+#define CLI_DEFAULT_HOST  "mcp://127.0.0.1:11436"
+#define CLI_DEFAULT_ADMIN "http://127.0.0.1:11437"
+#define CLI_TEXT_MAX      ((size_t)32 * 1024 * 1024) /* of a prompt or a body */
 
 enum cli_output {
     CLI_TABLE, /* for people */

@@ -17,6 +17,7 @@ static const struct command {
     {"embed", cli_embed, "print embeddings of texts"},
     {"list", cli_list, "list models"},
     {"ps", cli_ps, "list models that are loaded"},
+    {"nodes", cli_nodes, "list a gateway's nodes"},
     {"show", cli_show, "tell about a model"},
     {"pull", cli_pull, "fetch a model"},
     {"cp", cli_cp, "copy a model"},

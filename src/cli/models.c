@@ -59,7 +59,8 @@ static int put_row(struct cli_table *t, struct str model, const struct cli_model
     return r;
 }
 
-int cli_models_print(struct str answer, const struct cli_model_column *columns, size_t n_columns)
+int cli_models_print(struct str answer, struct str name, const struct cli_model_column *columns,
+                     size_t n_columns)
 {
     const char *heads[CLI_COLUMNS_MAX];
     struct json_reader r;
@@ -71,7 +72,7 @@ int cli_models_print(struct str answer, const struct cli_model_column *columns, 
     assert(n_columns <= CLI_COLUMNS_MAX);
     for (size_t i = 0; i < n_columns; i++)
         heads[i] = columns[i].head;
-    if (!cli_json_begin(&r, cli_json_member(answer, STR("models"))))
+    if (!cli_json_begin(&r, cli_json_member(answer, name)))
         return -EX_JSON_SYNTAX;
     cli_table_init(&table, heads, n_columns);
     while (rc == 0 && (rc = cli_json_next(&r, &model)) == 0)

@@ -32,7 +32,7 @@ static const struct cli_model_column columns[] = {
 
 static int print(struct str answer)
 {
-    return cli_models_print(answer, columns, ARRAY_LEN(columns));
+    return cli_models_print(answer, STR("models"), columns, ARRAY_LEN(columns));
 }
 
 static int ps(struct cli_client *c)

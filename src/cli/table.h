@@ -12,7 +12,7 @@
 #include "base/buf.h"
 #include "base/time.h"
 
-#define CLI_COLUMNS_MAX 8
+#define CLI_COLUMNS_MAX 9
 
 struct cli_table {
     const char *const *heads;

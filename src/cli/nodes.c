@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/client.h"
+
+#include <inttypes.h>
+
+#include "cli/json.h"
+#include "cli/models.h"
+
+struct nodes_options {
+    char *admin;
+};
+
+static const struct setting rows[] = {
+    {.type = SETTING_STRING,
+     .offset = offsetof(struct nodes_options, admin),
+     .def = CLI_DEFAULT_ADMIN,
+     .min = 1,
+     .max = 2048,
+     .flag = "--admin",
+     .arg = "URL",
+     .env = "CHASQUI_ADMIN",
+     .text = "The gateway's admin listener, which is asked instead of --host"},
+};
+
+static int print_count(struct str node, struct str value, struct buf *cell)
+{
+    struct json_reader r;
+    struct str element;
+    size_t n = 0;
+    int rc = 0;
+
+    (void)node;
+    if (!cli_json_begin(&r, value))
+        return 0;
+    while ((rc = cli_json_next(&r, &element)) == 0)
+        n++;
+    return rc < 0 ? rc : buf_printf(cell, "%zu", n);
+}
+
+static int print_names(struct str node, struct str value, struct buf *cell)
+{
+    struct json_reader r;
+    struct str element;
+    int rc = 0;
+
+    (void)node;
+    if (!cli_json_begin(&r, value))
+        return 0;
+    while (rc == 0 && (rc = cli_json_next(&r, &element)) == 0) {
+        if (cell->len > 0)
+            rc = buf_put(cell, STR(", "));
+        if (rc == 0)
+            rc = cli_json_text(element, cell);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+/* "3 open, 1 idle, 2 waiting, of 20": connections to the node. */
+static int print_pool(struct str node, struct str value, struct buf *cell)
+{
+    uint64_t n_waiting = cli_json_u64(cli_json_member(value, STR("waiting")));
+    uint64_t max = cli_json_u64(cli_json_member(value, STR("max")));
+    int r;
+
+    (void)node;
+    r = buf_printf(cell, "%" PRIu64 " open, %" PRIu64 " idle",
+                   cli_json_u64(cli_json_member(value, STR("open"))),
+                   cli_json_u64(cli_json_member(value, STR("idle"))));
+    if (r == 0 && n_waiting > 0)
+        r = buf_printf(cell, ", %" PRIu64 " waiting", n_waiting);
+    return r == 0 && max > 0 ? buf_printf(cell, ", of %" PRIu64, max) : r;
+}
+
+static const struct cli_model_column columns[] = {
+    {.head = "NAME", .member = STR_INIT("name")},
+    {.head = "URL", .member = STR_INIT("url")},
+    {.head = "STATE", .member = STR_INIT("state")},
+    {.head = "VERSION", .member = STR_INIT("version")},
+    {.head = "MODELS", .member = STR_INIT("models"), .print = print_count},
+    {.head = "LOADED", .member = STR_INIT("loaded"), .print = print_names},
+    {.head = "IN FLIGHT", .member = STR_INIT("in_flight")},
+    {.head = "POOL", .member = STR_INIT("pool"), .print = print_pool},
+    {.head = "WHY", .member = STR_INIT("why")},
+};
+
+static int print(struct str answer)
+{
+    return cli_models_print(answer, STR("nodes"), columns, ARRAY_LEN(columns));
+}
+
+static int nodes(struct cli_client *c)
+{
+    const struct nodes_options *o = c->command->own->target;
+
+    free(c->options.host);
+    c->options.host = str_dup(str_of(o->admin));
+    if (c->options.host == NULL)
+        return cli_complain("out of memory");
+    return cli_ask_json(c, "/admin/nodes", "query", STR_NULL, print);
+}
+
+int cli_nodes(int argc, char **argv)
+{
+    struct nodes_options options = {0};
+    const struct settings_room own = {"options", rows, ARRAY_LEN(rows), &options};
+    const struct cli_command command = {
+        .synopsis = "nodes [OPTION]...",
+        .text = "Lists the nodes of a gateway: state and why, version, models, what they have "
+                "loaded, requests\nin flight, connections. With -o json all that is known.\n",
+        .own = &own,
+        .act = nodes,
+    };
+
+    return cli_client_run(&command, argc, argv);
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Commands for who runs a gateway: nodes
+ */
+import assert from 'node:assert/strict';
+import { chmodSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { before } from 'node:test';
+import { Gateway, Sim, freePort, runChasqui, temporaryDirectory } from '../lib/chasqui.mjs';
+import { FakeNode } from '../lib/fake-node.mjs';
+import { file, test, until } from '../lib/test.mjs';
+
+const ADMIN_KEY = 'admin-0123456789abcdef';
+
+let sim, gateway, dead;
+
+before(async () => {
+    sim = await Sim.start(file);
+    dead = `127.0.0.1:${await freePort()}`;
+    gateway = await Gateway.start(file, { nodes: [sim, `http://${dead}`], untilUp: 1 });
+});
+
+test('nodes: a row for each, with state and why', async (t) => {
+    await until(async () => (await gateway.nodes()).every((node) => node.state !== 'unknown'), 'all is known');
+    const { code, out } = await runChasqui(t, ['nodes', '--admin', gateway.adminUrl]);
+    assert.equal(code, 0);
+    assert.deepEqual(out[0].split(/\s{2,}/), ['NAME', 'URL', 'STATE', 'VERSION', 'MODELS', 'LOADED', 'IN FLIGHT', 'POOL', 'WHY']);
+    const row = (address) => out.find((line) => line.startsWith(`${address} `)).split(/\s{2,}/);
+    assert.deepEqual(row(sim.address).slice(0, 7), [sim.address, sim.url, 'up', '0.11.4', '2', '-', '0']);
+    assert.match(row(sim.address)[7], /^\d+ open, \d+ idle/);
+    assert.equal(row(dead)[2], 'down');
+    assert.match(row(dead)[8], /refused/);
+});
+
+test('nodes: what is loaded, and who waits for a connection', async (t) => {
+    const pool = { open: 3, idle: 1, max: 20, waiting: 2 };
+    const node = await FakeNode.start(t, (_req, res) => res.end(JSON.stringify({ nodes: [{ name: 'a', models: ['x', 'y'], loaded: ['x', 'y'], pool }] })));
+    const { out } = await runChasqui(t, ['nodes', '--admin', node.url]);
+    assert.deepEqual(out[1].split(/\s{2,}/), ['a', '-', '-', '-', '2', 'x, y', '-', '3 open, 1 idle, 2 waiting, of 20', '-']);
+});
+
+test('nodes -o json is what the admin listener says; CHASQUI_ADMIN names it', async (t) => {
+    const { code, out } = await runChasqui(t, ['nodes', '-o', 'json'], { CHASQUI_ADMIN: gateway.adminUrl });
+    assert.equal(code, 0);
+    assert.deepEqual(JSON.parse(out.join('\n')).nodes.map((node) => node.name), [sim.address, dead]);
+});
+
+test('nodes: no admin listener there: code 3; a key that may not: code 4', async (t) => {
+    assert.equal((await runChasqui(t, ['nodes', '--admin', `http://${dead}`])).code, 3);
+    const keys = path.join(temporaryDirectory(t), 'keys');
+    writeFileSync(keys, `root:${ADMIN_KEY}:admin\n`);
+    chmodSync(keys, 0o600);
+    const closed = await Gateway.start(t, { nodes: [sim], keysFile: keys, adminKey: ADMIN_KEY });
+    assert.equal((await runChasqui(t, ['nodes', '--admin', closed.adminUrl])).code, 4);
+    assert.equal((await runChasqui(t, ['nodes', '--admin', closed.adminUrl, '--key', ADMIN_KEY])).code, 0);
+});
