@@ -7,7 +7,7 @@ NEEDS   := tools/install-needs
 JOBS    ?= $(shell nproc)
 
 .DEFAULT_GOAL := all
-.PHONY: all demo run check check-unit check-e2e check-instructions update-instructions fault soak check-real asan tsan bench fuzz fuzz-planted fuzz-coverage strictness tidy format shape install clean help
+.PHONY: all demo run check check-unit check-e2e check-instructions update-instructions fault soak check-real asan tsan bench fuzz fuzz-planted fuzz-coverage strictness tidy format shape install deb check-deb clean help
 
 all: build/chasqui ## the release binary: build/chasqui
 
@@ -105,5 +105,13 @@ shape: ## the fifteen longest functions and files: a list to read, not a gate
 install: build/chasqui ## PREFIX, DESTDIR
 	@tools/install "$(PREFIX)" "$(DESTDIR)"
 
+deb: ## Debian packages in build-deb/, judged by lintian
+	@$(NEEDS) deb
+	@JOBS=$(JOBS) tools/deb
+
+check-deb: deb ## install, use and purge them in a fresh Debian, as root
+	@$(NEEDS) check-deb
+	@tools/check-deb
+
 clean: ## remove what the verbs built
-	rm -rf build build-asan build-tsan build-fuzz build-planted build-coverage
+	rm -rf build build-asan build-tsan build-fuzz build-planted build-coverage build-deb
