@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "json/reader.h"
 
 /* What a field of the top object is to us. */
@@ -12,6 +13,10 @@ enum use {
     USE_NAME, /* old form of "model" */
     USE_STREAM,
     USE_CONTENT, /* without it the request only loads or unloads */
+    USE_TEXT,    /* the same, but it only means what is to be read */
+    USE_SYSTEM,
+    USE_OPTIONS,
+    USE_SHIFT, /* an option that stands outside */
 };
 
 struct field {
@@ -27,12 +32,25 @@ static const struct field fields[] = {
     {ROUTE_GENERATE, "prompt", USE_CONTENT},
     {ROUTE_CHAT, "stream", USE_STREAM},
     {ROUTE_CHAT, "messages", USE_CONTENT},
+    {ROUTE_GENERATE, "system", USE_SYSTEM},
+    {ROUTE_GENERATE, "options", USE_OPTIONS},
+    {ROUTE_GENERATE, "shift", USE_SHIFT},
+    {ROUTE_CHAT, "options", USE_OPTIONS},
+    {ROUTE_CHAT, "shift", USE_SHIFT},
     {ROUTE_EMBED, "input", USE_CONTENT},
+    {ROUTE_EMBED, "options", USE_OPTIONS},
     {ROUTE_EMBEDDINGS, "prompt", USE_CONTENT},
+    {ROUTE_EMBEDDINGS, "options", USE_OPTIONS},
     {ROUTE_V1_CHAT, "stream", USE_STREAM},
+    {ROUTE_V1_CHAT, "messages", USE_TEXT},
     {ROUTE_V1_COMPLETIONS, "stream", USE_STREAM},
+    {ROUTE_V1_COMPLETIONS, "prompt", USE_TEXT},
     {ROUTE_V1_RESPONSES, "stream", USE_STREAM},
+    {ROUTE_V1_RESPONSES, "instructions", USE_SYSTEM},
+    {ROUTE_V1_RESPONSES, "input", USE_TEXT},
     {ROUTE_V1_MESSAGES, "stream", USE_STREAM},
+    {ROUTE_V1_MESSAGES, "system", USE_SYSTEM},
+    {ROUTE_V1_MESSAGES, "messages", USE_TEXT},
     {ROUTE_PULL, "name", USE_NAME},
     {ROUTE_PULL, "stream", USE_STREAM},
     {ROUTE_PUSH, "name", USE_NAME},
@@ -45,7 +63,15 @@ static const struct field fields[] = {
 
 #define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
 
+/* A model that is loaded with others is loaded anew; "shift" stands outside of "options". */
+static const char *const warm_options[] = {"num_ctx",  "num_batch",  "num_gpu", "main_gpu",
+                                           "use_mmap", "num_thread", "shift"};
+
+#define N_WARM (sizeof(warm_options) / sizeof(warm_options[0]))
+#define SHIFT  (N_WARM - 1)
+
 struct reading {
+    struct str warm[N_WARM]; /* their JSON; empty: not given */
     struct json_reader json;
     const struct api_route *route;
     struct api_request *request;
@@ -96,14 +122,64 @@ static bool is_empty(struct str raw)
     return raw.s[0] == '[' && str_trim(str_make(raw.s + 1, raw.len - 2)).len == 0;
 }
 
-static int take_content(struct reading *r)
+static int take_content(struct reading *r, enum use use)
+{
+    struct str raw;
+    int rc = json_skip(&r->json, &raw);
+
+    if (rc < 0 || str_eq(raw, STR("null")))
+        return rc;
+    if (use == USE_SYSTEM) {
+        r->request->system = raw;
+        return 0;
+    }
+    r->request->content = raw;
+    if (use == USE_CONTENT)
+        r->request->is_load_only = is_empty(raw);
+    return 0;
+}
+
+static int take_warm(struct reading *r, size_t which)
 {
     struct str raw;
     int rc = json_skip(&r->json, &raw);
 
     if (rc == 0 && !str_eq(raw, STR("null")))
-        r->request->is_load_only = is_empty(raw);
+        r->warm[which] = raw;
     return rc;
+}
+
+/* Names in here are taken as they stand: Ollama reads them into a map. */
+static int take_options(struct reading *r)
+{
+    struct json_token t;
+    int rc = json_next(&r->json, &t);
+
+    if (rc < 0 || t.type != JSON_OBJECT_BEGIN)
+        return rc < 0 || t.type != JSON_ARRAY_BEGIN ? rc : json_leave(&r->json);
+    for (;;) {
+        size_t which = 0;
+
+        rc = json_next(&r->json, &t);
+        if (rc < 0 || t.type != JSON_KEY)
+            return rc;
+        while (which < SHIFT && !str_eq(t.raw, str_of(warm_options[which])))
+            which++;
+        rc = which < SHIFT ? take_warm(r, which) : json_skip(&r->json, NULL);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+/* By value as it is written: 2048 and 2048.0 are two, which costs a choice and no answer. */
+static uint64_t hash_options(const struct reading *r)
+{
+    uint64_t hash = 0;
+
+    for (size_t i = 0; i < N_WARM; i++)
+        if (r->warm[i].len > 0)
+            hash ^= hash_bytes((struct hash_key){i, 1}, r->warm[i]);
+    return hash;
 }
 
 /* Behind a key: its value. */
@@ -114,8 +190,12 @@ static int take_value(struct reading *r, enum use use)
 
     if (use == USE_NONE)
         return json_skip(&r->json, NULL);
-    if (use == USE_CONTENT)
-        return take_content(r);
+    if (use == USE_CONTENT || use == USE_TEXT || use == USE_SYSTEM)
+        return take_content(r, use);
+    if (use == USE_OPTIONS)
+        return take_options(r);
+    if (use == USE_SHIFT)
+        return take_warm(r, SHIFT);
     rc = json_next(&r->json, &t);
     if (rc < 0)
         return rc;
@@ -179,6 +259,10 @@ int api_request_read(const struct api_route *route, struct str body,
     r.request = ret_request;
     r.old_name = STR_NULL;
     r.is_refused = false;
+    for (size_t i = 0; i < N_WARM; i++)
+        r.warm[i] = STR_NULL;
+    ret_request->system = STR_NULL;
+    ret_request->content = STR_NULL;
     ret_request->model = STR_NULL;
     ret_request->key.len = 0;
     ret_request->is_stream = route->streams_by_default;
@@ -186,6 +270,7 @@ int api_request_read(const struct api_route *route, struct str body,
     json_reader_init(&r.json, body);
     rc = read_object(&r);
     take_old_name(&r);
+    ret_request->options = hash_options(&r);
     if (rc < 0 || r.is_refused || model_key_parse(ret_request->model, &ret_request->key) < 0) {
         ret_request->key.len = 0;
         return API_REQUEST_UNROUTABLE;

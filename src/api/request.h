@@ -17,6 +17,13 @@ struct api_request {
     struct model_key key; /* of model; len 0 when model is empty or no valid name */
     bool is_stream;       /* by "stream", else the route's default */
     bool is_load_only;    /* no prompt, no messages, no input: the request only loads or unloads */
+    /*
+     * Of the options for which a node loads a model anew: num_ctx, num_batch, num_gpu, main_gpu,
+     * use_mmap, num_thread, shift. 0: none is given.
+     */
+    uint64_t options;
+    struct str system;              /* JSON of "system" or "instructions", */
+    struct str content;             /* and of prompt, messages or input; empty: not given */
     char model_text[MODEL_KEY_MAX]; /* private: backs an escaped model name */
 };
 

@@ -58,15 +58,15 @@ static int take(struct fleet *f, size_t index, const struct fleet_ask *ask, nsec
 
 static bool is_warm(const struct fleet_node *node, const struct fleet_ask *ask)
 {
-    const struct residency what = {ask->hash, ask->options};
-    const struct slots *s;
+    const struct slots *latest;
 
     if (ask->key.len == 0)
         return false;
-    if (models_has(&node->resident, ask->key, ask->hash))
-        return true;
-    s = slots_find(&node->slots, &what);
-    return s != NULL && s->n_busy > 0; /* it is being loaded */
+    latest = slots_find_latest(&node->slots, ask->hash);
+    if (latest != NULL && latest->what.options != ask->options)
+        return false; /* it would be loaded anew */
+    return models_has(&node->resident, ask->key, ask->hash) ||
+           (latest != NULL && latest->n_busy > 0); /* or it is being loaded */
 }
 
 /* After an ejection a node gets its share little by little. */

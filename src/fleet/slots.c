@@ -54,6 +54,16 @@ const struct slots *slots_find(const struct slots_table *t, const struct residen
     return find(t, what);
 }
 
+const struct slots *slots_find_latest(const struct slots_table *t, uint64_t model)
+{
+    const struct slots *latest = NULL;
+
+    for (uint16_t i = 0; i < t->n; i++)
+        if (t->at[i].what.model == model && (latest == NULL || t->at[i].used_at > latest->used_at))
+            latest = &t->at[i];
+    return latest;
+}
+
 static uint32_t limit_of(const struct slots *s, uint32_t setting)
 {
     if (setting != SLOTS_AUTO)

@@ -120,6 +120,9 @@ uint32_t slots_n_held(const struct slots_table *t);
 /* The slots of a residency; NULL: nothing is known. */
 const struct slots *slots_find(const struct slots_table *t, const struct residency *what);
 
+/* Of all that is known of @model, what was in use last: that is how it is loaded. NULL: nothing. */
+const struct slots *slots_find_latest(const struct slots_table *t, uint64_t model);
+
 /* The limit, known or to be learned. */
 uint32_t slots_limit(const struct slots_table *t, uint32_t setting, const struct residency *what);
 

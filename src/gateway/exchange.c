@@ -660,6 +660,7 @@ static void understand(struct exchange *ex)
     ex->ask.key = model_key_str(&ex->asked.key);
     ex->ask.hash = hash_bytes(ex->worker->gateway->desk.fleet.hash_key, ex->ask.key);
     ex->ask.is_inference = ex->route->work == API_INFERENCE;
+    ex->ask.options = ex->asked.options;
     ex->ask.source = fleet_stable_hash(ex->tl.peer);
     ex->ask.needs_slot = ex->ask.is_inference && ex->ask.key.len > 0 && !ex->asked.is_load_only;
     ex->ask.needs_http = ex->route->family != API_OLLAMA || ex->route->id == ROUTE_EMBEDDINGS ||

@@ -196,6 +196,22 @@ test('source-hash: a client stays with its node, and changes it when that dies',
     assert.notEqual(later[0], first);
 });
 
+test('a busy model is not loaded anew for other options: another node takes it, or it waits', async (t) => {
+    const sims = [await Sim.start(t, { slots: 4 }), await Sim.start(t, { slots: 4 })];
+    const gateway = await Gateway.start(t, { nodes: sims, settings: { nodeSlots: 4 } });
+    const first = await hold(t, gateway, { options: { num_ctx: 2048 } });
+    const second = await hold(t, gateway, { options: { num_ctx: 2048 } });
+    await hold(t, gateway, { options: { num_ctx: 8192 } });
+    assert.deepEqual((await Promise.all(sims.map(async (sim) => (await sim.state()).active))).sort(), [1, 2]);
+    const third = ask(gateway, { options: { num_ctx: 4096 } });
+    await untilWaiting(gateway, 1);
+    first.abort();
+    await until(async () => (await gateway.nodes()).flatMap((node) => node.slots).reduce((n, slots) => n + slots.busy, 0) === 2, 'its slot is free');
+    assert.equal(await queueLength(gateway), 1);
+    second.abort();
+    assert.equal((await third).status, 200);
+});
+
 test('nobody is left behind when the gateway ends while requests wait', async (t) => {
     const sim = await Sim.start(t, { slots: 1 });
     const gateway = await Gateway.start(t, { nodes: [sim], settings: { nodeSlots: 1, drain: '50ms' } });

@@ -54,6 +54,65 @@ static void the_model_is_read_as_go_reads_it(void **state)
     }
 }
 
+static uint64_t options_of(enum api_route_id route, const char *body)
+{
+    struct api_request request;
+
+    assert_int_equal(read_body(route, body, &request), 0);
+    return request.options;
+}
+
+static void options_that_make_a_node_load_anew_are_told_apart(void **state)
+{
+    const uint64_t long_ctx =
+        options_of(ROUTE_CHAT, "{\"model\":\"m\",\"options\":{\"num_ctx\":8192}}");
+
+    (void)state;
+    assert_int_not_equal(long_ctx, 0);
+    assert_int_not_equal(
+        long_ctx, options_of(ROUTE_CHAT, "{\"model\":\"m\",\"options\":{\"num_ctx\":4096}}"));
+    assert_int_not_equal(
+        long_ctx, options_of(ROUTE_CHAT, "{\"model\":\"m\",\"options\":{\"num_gpu\":8192}}"));
+    assert_int_equal(long_ctx, options_of(ROUTE_GENERATE,
+                                          "{\"options\":{\"seed\":1,\"num_ctx\":1,\"num_ctx\":"
+                                          "8192,\"num_gpu\":null},\"model\":\"m\"}"));
+    assert_int_not_equal(options_of(ROUTE_CHAT, "{\"model\":\"m\",\"shift\":false}"), 0);
+    assert_int_equal(
+        options_of(ROUTE_CHAT, "{\"model\":\"m\",\"num_ctx\":1,\"options\":{\"temperature\":0}}"),
+        0);
+    assert_int_equal(options_of(ROUTE_CHAT, "{\"model\":\"m\",\"options\":[{\"num_ctx\":1}]}"), 0);
+    assert_int_equal(options_of(ROUTE_CHAT, "{\"options\":null,\"model\":\"m\"}"), 0);
+    assert_int_equal(options_of(ROUTE_V1_CHAT, "{\"options\":{\"num_ctx\":1},\"model\":\"m\"}"), 0);
+}
+
+static void what_is_to_be_read_is_found_in_every_api(void **state)
+{
+    static const struct {
+        enum api_route_id route;
+        const char *body;
+        const char *system;
+        const char *content;
+    } rows[] = {
+        {ROUTE_GENERATE, "{\"model\":\"m\",\"system\":\"s\",\"prompt\":\"p\"}", "\"s\"", "\"p\""},
+        {ROUTE_CHAT, "{\"messages\":[{\"a\":1}],\"model\":\"m\"}", "", "[{\"a\":1}]"},
+        {ROUTE_V1_CHAT, "{\"messages\":[1],\"model\":\"m\"}", "", "[1]"},
+        {ROUTE_V1_COMPLETIONS, "{\"model\":\"m\",\"prompt\":\"p\"}", "", "\"p\""},
+        {ROUTE_V1_RESPONSES, "{\"model\":\"m\",\"instructions\":\"s\",\"input\":\"p\"}", "\"s\"",
+         "\"p\""},
+        {ROUTE_V1_MESSAGES, "{\"model\":\"m\",\"system\":[1],\"messages\":[2]}", "[1]", "[2]"},
+        {ROUTE_CHAT, "{\"model\":\"m\",\"messages\":null}", "", ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < N(rows); i++) {
+        struct api_request request;
+
+        assert_int_equal(read_body(rows[i].route, rows[i].body, &request), 0);
+        assert_true(str_eq(request.system, str_of(rows[i].system)));
+        assert_true(str_eq(request.content, str_of(rows[i].content)));
+    }
+}
+
 static void what_a_node_refuses_is_not_routed(void **state)
 {
     static const struct {
@@ -199,6 +258,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_model_is_read_as_go_reads_it),
+        cmocka_unit_test(options_that_make_a_node_load_anew_are_told_apart),
+        cmocka_unit_test(what_is_to_be_read_is_found_in_every_api),
         cmocka_unit_test(what_a_node_refuses_is_not_routed),
         cmocka_unit_test(stream_is_the_bodys_or_the_routes),
         cmocka_unit_test(a_request_without_content_only_loads),

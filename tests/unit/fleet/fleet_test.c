@@ -464,6 +464,28 @@ static void a_long_line_is_worth_a_load_and_a_short_one_is_not(void **state)
     assert_string_equal(choice.why, "warm");
 }
 
+static void a_model_that_is_loaded_with_other_options_is_not_warm(void **state)
+{
+    struct fleet *f = *state;
+    struct fleet_ask x = two_nodes(f, BALANCE_WARM, 0);
+    struct fleet_choice choice;
+
+    for (uint16_t i = 0; i < 2; i++) {
+        fleet_mark_resident(f, i, X, x.hash);
+        x.options = i;
+        assert_int_equal(fleet_pick(f, &x, 1, START + i, &choice), 0);
+        assert_int_equal(choice.node, i);
+        fleet_give_back(f, &choice);
+    }
+    for (int i = 0; i < 4; i++) {
+        x.options = (uint64_t)i % 2;
+        assert_int_equal(fleet_pick(f, &x, 1, START + 2 + i, &choice), 0);
+        assert_int_equal(choice.node, i % 2);
+        assert_false(choice.is_load);
+        fleet_give_back(f, &choice);
+    }
+}
+
 static void a_wait_that_lasts_is_predicted_to_last(void **state)
 {
     struct fleet *f = *state;
@@ -655,6 +677,7 @@ int main(void)
         TEST(a_higher_tier_is_for_what_the_lower_has_no_slot_for),
         TEST(what_is_being_loaded_is_loaded_once),
         TEST(a_long_line_is_worth_a_load_and_a_short_one_is_not),
+        TEST(a_model_that_is_loaded_with_other_options_is_not_warm),
         TEST(a_wait_that_lasts_is_predicted_to_last),
         TEST(after_an_ejection_a_node_gets_its_share_little_by_little),
         TEST(equals_take_turns_also_when_some_lack_the_model),
