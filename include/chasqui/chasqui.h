@@ -25,6 +25,7 @@
  *     <chasqui/context.h>  deadlines, cancellation, trace and metadata that calls inherit
  *     <chasqui/ollama.h>   typed calls: generate, chat, embed, tags, ps, show, version; blocking
  *                          and asynchronous
+ *     <chasqui/server.h>   the other side: services of your own, for clients that speak MCP
  *
  * Rules for all of it. Functions return CHASQUI_OK or what went wrong (enum chasqui_code). Strings
  * and byte ranges that are passed in are copied before the function returns, unless it says
@@ -38,6 +39,7 @@
 #include <chasqui/client.h>
 #include <chasqui/context.h>
 #include <chasqui/ollama.h>
+#include <chasqui/server.h>
 #include <chasqui/types.h>
 
 #endif

@@ -56,3 +56,31 @@ int client_coder_record(struct client_coder *c, const struct codec_service *serv
     *ret_json = buf_str(&c->text);
     return r;
 }
+
+int client_coder_asked(struct client_coder *c, const struct codec_service *service,
+                       enum codec_id codec, struct str bytes, struct str *ret_json)
+{
+    int r;
+
+    *ret_json = bytes;
+    if (service == NULL || codec == CODEC_JSON)
+        return 0;
+    begin(c);
+    r = codec_request_to_json(codec, service, bytes, &c->scratch, &c->text);
+    *ret_json = buf_str(&c->text);
+    return r;
+}
+
+int client_coder_answer(struct client_coder *c, const struct codec_service *service,
+                        enum codec_id codec, struct str json, struct str *ret_bytes)
+{
+    int r;
+
+    *ret_bytes = json;
+    if (service == NULL || codec == CODEC_JSON)
+        return 0;
+    begin(c);
+    r = codec_record_from_json(codec, service, json, &c->scratch, &c->text);
+    *ret_bytes = buf_str(&c->text);
+    return r;
+}

@@ -37,3 +37,10 @@ MUST_USE int client_coder_request(struct client_coder *c, const struct codec_ser
  * -ENOBUFS, -ENOMEM. */
 MUST_USE int client_coder_record(struct client_coder *c, const struct codec_service *service,
                                  enum codec_id codec, struct str bytes, struct str *ret_json);
+
+/* The same for a server: a request as JSON, and a record or whole answer in the codec of its
+ * request. Return: as above. */
+MUST_USE int client_coder_asked(struct client_coder *c, const struct codec_service *service,
+                                enum codec_id codec, struct str bytes, struct str *ret_json);
+MUST_USE int client_coder_answer(struct client_coder *c, const struct codec_service *service,
+                                 enum codec_id codec, struct str json, struct str *ret_bytes);
