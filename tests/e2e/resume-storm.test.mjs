@@ -124,3 +124,39 @@ test(`${KILLS} kills in the middle of answers: no word is lost, none comes twice
     assert.ok(load.counts.honest + load.counts.failed <= KILLS / 10, 'what can be continued is');
     await gateway.untilIdle();
 });
+
+test('a rolling restart of all nodes under 500 streams: nothing is lost, with the budget as it is', { timeout: 90_000 }, async (t) => {
+    const N_STREAMS = 500, name = '/api/chat';
+    const ports = await Promise.all(Array.from({ length: N_NODES }, freePort));
+    const startNode = (port) => Sim.start(t, { port, slots: N_STREAMS, tokens: 300, tokenInterval: '20ms' });
+    const sims = await Promise.all(ports.map(startNode));
+    const gateway = await Gateway.start(t, { nodes: sims, settings: { probes: '100ms' } });
+    const reference = await Sim.start(t, { slots: N_PROMPTS, tokens: 300, tokenInterval: '0ms' });
+    const expected = new Map();
+    for (const prompt of prompts)
+        expected.set(prompt, textOf(name, (await ask(reference.port, undefined, name, prompt)).body));
+
+    const agent = new Agent({ maxSockets: N_STREAMS });
+    const answers = Array.from({ length: N_STREAMS }, (_, i) => ask(gateway.port, agent, name, prompts[i % N_PROMPTS]));
+    const nActive = async () => (await Promise.all(sims.map((sim) => sim.state()))).reduce((sum, one) => sum + one.active, 0);
+    await until(async () => (await nActive()) >= N_STREAMS, 'all streams run', 20_000);
+    for (let i = 0; i < N_NODES; i++) {
+        await sims[i].kill();
+        sims[i] = await startNode(ports[i]);
+        await gateway.untilUp(N_NODES);
+    }
+    const counts = { whole: 0, honest: 0 };
+    for (const [i, { body, isComplete }] of (await Promise.all(answers)).entries()) {
+        const whole = expected.get(prompts[i % N_PROMPTS]);
+        if (isComplete)
+            assert.equal(textOf(name, body), whole);
+        else
+            assert.ok(/"error"/.test(body) && whole.startsWith(textOf(name, body)), body.slice(-300));
+        counts[isComplete ? 'whole' : 'honest']++;
+    }
+    agent.destroy();
+    const metrics = await gateway.metrics();
+    t.diagnostic(`${counts.whole} whole, ${metrics.get('chasqui_answers_resumed_total')} of them resumed, ${counts.honest} ended honestly`);
+    assert.ok(counts.whole >= 0.99 * N_STREAMS);
+    await gateway.untilIdle();
+});
