@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/cli.h"
-
 #include "cli/config.h"
+
+#include "cli/cli.h"
 
 #define TEXT_MAX (1024 * 1024)
 
@@ -26,10 +26,10 @@ static int judge(struct cli_config *c, struct buf *errors)
     return r;
 }
 
-static int check(char *path, struct buf *errors)
+int cli_check_file(const char *path, struct buf *errors)
 {
     char flag[] = "--config";
-    char *argv[] = {flag, flag, path, NULL};
+    char *argv[] = {flag, flag, (char *)(uintptr_t)path, NULL}; /* only read */
     struct cli_config *c = cli_config_new();
     int r;
 
@@ -57,7 +57,7 @@ int cli_check(int argc, char **argv)
         (void)fprintf(stderr, "Usage: chasqui check FILE\n");
         return EXIT_USAGE;
     }
-    r = check(argv[1], &errors);
+    r = cli_check_file(argv[1], &errors);
     if (errors.len > 0)
         (void)fwrite(errors.data, 1, errors.len, stderr);
     buf_fini(&errors);

@@ -28,6 +28,7 @@ int cli_embed(int argc, char **argv);
 int cli_list(int argc, char **argv);
 int cli_ps(int argc, char **argv);
 int cli_nodes(int argc, char **argv);
+int cli_doctor(int argc, char **argv);
 int cli_show(int argc, char **argv);
 int cli_pull(int argc, char **argv);
 int cli_cp(int argc, char **argv);

@@ -23,6 +23,7 @@
 #include "config/settings.h"
 
 #define CLI_DEFAULT_HOST  "mcp://127.0.0.1:11436"
+#define CLI_DEFAULT_HTTP  "http://127.0.0.1:11435"
 #define CLI_DEFAULT_ADMIN "http://127.0.0.1:11437"
 #define CLI_TEXT_MAX      ((size_t)32 * 1024 * 1024) /* of a prompt or a body */
 

@@ -49,3 +49,11 @@ void cli_config_free(struct cli_config *c);
  */
 MUST_USE int cli_config_load(struct cli_config *c, int argc, char **argv, struct str text,
                              struct buf *errors);
+
+/**
+ * cli_check_file() - what `check` judges: the file, its keys file, who could reach the listeners
+ * @errors:  all that is wrong with them
+ *
+ * Return: 0 nothing is; <0.
+ */
+MUST_USE int cli_check_file(const char *path, struct buf *errors);

@@ -18,6 +18,7 @@ static const struct command {
     {"list", cli_list, "list models"},
     {"ps", cli_ps, "list models that are loaded"},
     {"nodes", cli_nodes, "list a gateway's nodes"},
+    {"doctor", cli_doctor, "find out what is wrong with a gateway and its nodes"},
     {"show", cli_show, "tell about a model"},
     {"pull", cli_pull, "fetch a model"},
     {"cp", cli_cp, "copy a model"},

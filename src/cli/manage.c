@@ -7,21 +7,19 @@
 
 #define BODY_MAX ((size_t)64 * 1024)
 
-/* MCP has no services for what changes models: it goes over HTTP. */
-#define HTTP_HOST "http://127.0.0.1:11435"
-
-/* Return: EXIT_DONE, else the failure is told. */
+/* MCP has no services for what changes models: it goes over HTTP. Return: EXIT_DONE, else
+ * the failure is told. */
 static int use_http(struct cli_client *c)
 {
     if (!str_starts(str_of(c->options.host), STR("mcp://")))
         return EXIT_DONE;
     if (!str_eq(str_of(c->options.host), STR(CLI_DEFAULT_HOST))) {
-        (void)cli_complain("%s: models are managed over HTTP; give --host " HTTP_HOST,
+        (void)cli_complain("%s: models are managed over HTTP; give --host " CLI_DEFAULT_HTTP,
                            c->options.host);
         return EXIT_USAGE;
     }
     free(c->options.host);
-    c->options.host = str_dup(STR(HTTP_HOST));
+    c->options.host = str_dup(STR(CLI_DEFAULT_HTTP));
     return c->options.host != NULL ? EXIT_DONE : cli_complain("out of memory");
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Commands for who runs a gateway: nodes
+ * Commands for who runs a gateway: nodes, doctor
  */
 import assert from 'node:assert/strict';
 import { chmodSync, writeFileSync } from 'node:fs';
@@ -53,4 +53,46 @@ test('nodes: no admin listener there: code 3; a key that may not: code 4', async
     const closed = await Gateway.start(t, { nodes: [sim], keysFile: keys, adminKey: ADMIN_KEY });
     assert.equal((await runChasqui(t, ['nodes', '--admin', closed.adminUrl])).code, 4);
     assert.equal((await runChasqui(t, ['nodes', '--admin', closed.adminUrl, '--key', ADMIN_KEY])).code, 0);
+});
+
+/** @of: a gateway, or nothing there. */
+function doctor(t, of, ...args) {
+    const hosts = ['--http', of?.url ?? `http://${dead}`, '--host', of ? `mcp://127.0.0.1:${of.mcpPort}` : `mcp://${dead}`,
+        '--admin', of?.adminUrl ?? `http://${dead}`];
+    return runChasqui(t, ['doctor', ...hosts, ...args]);
+}
+
+const badLines = (run) => run.out.filter((line) => line.startsWith('BAD'));
+
+test('doctor: all is well, code 0', async (t) => {
+    const own = await Gateway.start(t, { nodes: [sim] });
+    const file = path.join(temporaryDirectory(t), 'chasqui.yaml');
+    writeFileSync(file, 'nodes: [http://127.0.0.1:11434]\n');
+    const run = await doctor(t, own, '--config', file);
+    assert.deepEqual(badLines(run), []);
+    assert.equal(run.code, 0, run.out.join('\n'));
+    assert.equal(run.out.length, 7);
+    assert.ok(run.out.includes(`ok   node ${sim.address} ${sim.url}: up, version 0.11.4`));
+});
+
+test('doctor: what is down, and what to do', async (t) => {
+    const run = await doctor(t, gateway);
+    assert.equal(run.code, 1);
+    assert.deepEqual(badLines(run), [
+        `BAD  node ${dead} http://${dead}: down: Connection refused. On that machine: OLLAMA_HOST=0.0.0.0 ollama serve`]);
+    const alone = await doctor(t);
+    assert.equal(alone.code, 1);
+    assert.equal(badLines(alone).length, 3);
+});
+
+test('doctor: versions that differ, few descriptors, a file that is not valid', async (t) => {
+    const pages = { '/metrics': 'process_open_fds 7\nprocess_max_fds 1024\n',
+        '/admin/nodes': JSON.stringify({ nodes: [{ name: 'a', state: 'up', version: '1' }, { name: 'b', state: 'up', version: '2' }] }) };
+    const admin = await FakeNode.start(t, (req, res) => res.end(pages[req.url]));
+    const file = path.join(temporaryDirectory(t), 'chasqui.yaml');
+    writeFileSync(file, 'nodess: []\n');
+    const run = await doctor(t, { url: gateway.url, mcpPort: gateway.mcpPort, adminUrl: admin.url }, '--config', file);
+    assert.equal(run.code, 1);
+    assert.deepEqual(badLines(run).map((line) => line.match(/versions differ|1024|not valid/)?.[0]), ['versions differ', '1024', 'not valid']);
+    assert.match(run.out.join('\n'), /nodess/);
 });
