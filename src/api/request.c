@@ -76,6 +76,7 @@ struct reading {
     const struct api_route *route;
     struct api_request *request;
     struct str old_name;
+    struct str old_name_raw;
     char old_name_text[MODEL_KEY_MAX];
     bool is_refused; /* a field has a type that a node refuses */
 };
@@ -92,7 +93,7 @@ static enum use use_of(const struct api_route *route, const struct json_token *k
 
 /* A string as it was meant; escapes are resolved into @space. */
 static void take_text(struct reading *r, const struct json_token *t,
-                      char space[static MODEL_KEY_MAX], struct str *ret_text)
+                      char space[static MODEL_KEY_MAX], struct str *ret_text, struct str *ret_raw)
 {
     /* A lent buffer at its maximum never allocates. */
     struct buf lent = {.data = space, .cap = MODEL_KEY_MAX, .max = MODEL_KEY_MAX};
@@ -104,6 +105,7 @@ static void take_text(struct reading *r, const struct json_token *t,
         return;
     }
     *ret_text = t->has_escape ? buf_str(&lent) : t->raw;
+    *ret_raw = t->raw;
 }
 
 static void take_stream(struct reading *r, const struct json_token *t)
@@ -200,9 +202,9 @@ static int take_value(struct reading *r, enum use use)
     if (rc < 0)
         return rc;
     if (use == USE_MODEL)
-        take_text(r, &t, r->request->model_text, &r->request->model);
+        take_text(r, &t, r->request->model_text, &r->request->model, &r->request->model_raw);
     else if (use == USE_NAME)
-        take_text(r, &t, r->old_name_text, &r->old_name);
+        take_text(r, &t, r->old_name_text, &r->old_name, &r->old_name_raw);
     else
         take_stream(r, &t);
     return t.type == JSON_OBJECT_BEGIN || t.type == JSON_ARRAY_BEGIN ? json_leave(&r->json) : 0;
@@ -243,6 +245,7 @@ static void take_old_name(struct reading *r)
     if (request->model.len > 0 || r->old_name.len == 0)
         return;
     request->model = r->old_name;
+    request->model_raw = r->old_name_raw;
     if (r->old_name.s == r->old_name_text) {
         memcpy(request->model_text, r->old_name_text, r->old_name.len);
         request->model.s = request->model_text;

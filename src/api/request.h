@@ -14,6 +14,7 @@
 
 struct api_request {
     struct str model;     /* as the client spells it, decoded; empty when absent */
+    struct str model_raw; /* the same as it stands in the body, between its quotes */
     struct model_key key; /* of model; len 0 when model is empty or no valid name */
     bool is_stream;       /* by "stream", else the route's default */
     bool is_load_only;    /* no prompt, no messages, no input: the request only loads or unloads */

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/err.h"
+#include "gateway/alias.h"
 #include "gateway/gateway.h"
 #include "gateway/manage.h"
 #include "gateway/merge.h"
@@ -651,12 +652,19 @@ static void take_model_of_path(struct exchange *ex)
         ex->asked.key.len = 0;
 }
 
-static void understand(struct exchange *ex)
+/* Return: 0, -ENOMEM. */
+static int understand(struct exchange *ex)
 {
+    int r;
+
     (void)!api_request_read(ex->route, buf_str(&ex->body),
                             &ex->asked); /* unroutable: any node, which says why */
     if (ex->route->id == ROUTE_V1_MODEL)
         take_model_of_path(ex);
+    ex->tl.model = ex->asked.model;
+    r = alias_resolve(ex);
+    if (r < 0)
+        return r;
     ex->ask.key = model_key_str(&ex->asked.key);
     ex->ask.hash = hash_bytes(ex->worker->gateway->desk.fleet.hash_key, ex->ask.key);
     ex->ask.is_inference = ex->route->work == API_INFERENCE;
@@ -665,8 +673,8 @@ static void understand(struct exchange *ex)
     ex->ask.needs_slot = ex->ask.is_inference && ex->ask.key.len > 0 && !ex->asked.is_load_only;
     ex->ask.needs_http = ex->route->family != API_OLLAMA || ex->route->id == ROUTE_EMBEDDINGS ||
                          ex->route->access != API_FOR_ALL;
-    ex->tl.model = ex->asked.model;
     ex->tl.is_stream = ex->asked.is_stream;
+    return 0;
 }
 
 static void begin_merge(struct exchange *ex)
@@ -750,7 +758,10 @@ void exchange_start(struct exchange *ex)
         return;
     }
     ex->request.deadline = ex->deadline;
-    understand(ex);
+    if (understand(ex) < 0) {
+        exchange_refuse(ex, REASON_overload, NULL);
+        return;
+    }
     resume_init(ex);
     if (ex->route->work == API_MANAGED)
         manage_start(ex);

@@ -144,7 +144,7 @@ void exchange_leave(struct exchange *ex, struct sink *rest);
 /* The process ends: everything stops, and the client is told. */
 void exchange_abort(struct exchange *ex);
 
-/* For resume.c: the next attempt sends @body, which must stay. */
+/* For resume.c and alias.c: the next attempt sends @body, which must stay. */
 void exchange_set_body(struct exchange *ex, struct str body);
 
 /* For merge.c: the listing is answered, or cannot be. */

@@ -81,7 +81,9 @@ static struct str model_label(const struct timeline *t)
 {
     if (t->model.len == 0)
         return STR("none");
-    return t->is_known_model ? t->model : STR("other");
+    if (!t->is_known_model)
+        return STR("other");
+    return t->real.len > 0 ? t->real : t->model;
 }
 
 void metrics_exchange_end(struct metrics *m, const struct timeline *t)

@@ -20,6 +20,7 @@ struct timeline {
     const struct api_route *route; /* NULL: no such path, or a request that could not be parsed */
     struct str method;
     struct str model;    /* as asked */
+    struct str real;     /* the model that it is an alias of; empty: it is none */
     struct str node;     /* of the last attempt; empty: none */
     const char *why;     /* it was chosen: a strategy, or an affinity; NULL: no node was */
     struct str key;      /* name of the key; empty: anonymous */

@@ -44,6 +44,7 @@ const SETTINGS = {
     resume: ['resume', 'mode'],
     allowAnonymous: ['allow_anonymous'],
     nodes: ['nodes'],
+    aliases: ['models', 'aliases'],
     queueTimeout: ['timeouts', 'queue'],
     queueMax: ['queue', 'max'],
     strategy: ['routing', 'strategy'],

@@ -113,6 +113,30 @@ static void what_is_to_be_read_is_found_in_every_api(void **state)
     }
 }
 
+static void the_model_can_be_found_in_the_body(void **state)
+{
+    static const struct {
+        enum api_route_id route;
+        const char *body;
+        size_t at;
+        size_t len;
+    } rows[] = {
+        {ROUTE_CHAT, "{\"model\":\"m\"}", 10, 1},
+        {ROUTE_CHAT, "{\"model\":\"a\",\"Model\":\"b\"}", 22, 1},
+        {ROUTE_CHAT, "{\"model\":\"\\u0061b\"}", 10, 7},
+        {ROUTE_SHOW, "{\"name\":\"old\",\"model\":\"\"}", 9, 3},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < N(rows); i++) {
+        struct api_request request;
+
+        assert_int_equal(read_body(rows[i].route, rows[i].body, &request), 0);
+        assert_ptr_equal(request.model_raw.s, rows[i].body + rows[i].at);
+        assert_int_equal(request.model_raw.len, rows[i].len);
+    }
+}
+
 static void what_a_node_refuses_is_not_routed(void **state)
 {
     static const struct {
@@ -260,6 +284,7 @@ int main(void)
         cmocka_unit_test(the_model_is_read_as_go_reads_it),
         cmocka_unit_test(options_that_make_a_node_load_anew_are_told_apart),
         cmocka_unit_test(what_is_to_be_read_is_found_in_every_api),
+        cmocka_unit_test(the_model_can_be_found_in_the_body),
         cmocka_unit_test(what_a_node_refuses_is_not_routed),
         cmocka_unit_test(stream_is_the_bodys_or_the_routes),
         cmocka_unit_test(a_request_without_content_only_loads),
