@@ -31,6 +31,7 @@ int cli_nodes(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 int cli_show(int argc, char **argv);
 int cli_pull(int argc, char **argv);
+int cli_create(int argc, char **argv);
 int cli_cp(int argc, char **argv);
 int cli_rm(int argc, char **argv);
 int cli_stop(int argc, char **argv);

@@ -21,6 +21,7 @@ static const struct command {
     {"doctor", cli_doctor, "find out what is wrong with a gateway and its nodes"},
     {"show", cli_show, "tell about a model"},
     {"pull", cli_pull, "fetch a model"},
+    {"create", cli_create, "make a model from another"},
     {"cp", cli_cp, "copy a model"},
     {"rm", cli_rm, "remove a model"},
     {"stop", cli_stop, "unload a model"},

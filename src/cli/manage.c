@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include "cli/manage.h"
+
 #include "base/err.h"
-#include "cli/client.h"
-#include "cli/json.h"
 #include "cli/progress.h"
 #include "json/writer.h"
 
@@ -39,7 +39,7 @@ static int put_body(struct buf *body, const char *const *pairs)
 }
 
 /*
- * Pull
+ * What takes its time: pull, and create by cli_manage()
  */
 
 static int judge(struct cli_client *c, const struct cli_progress *p, const chasqui_reply *reply)
@@ -74,28 +74,33 @@ static int follow(struct cli_client *c, chasqui_stream *stream)
     return code;
 }
 
-static int pull(struct cli_client *c)
+int cli_manage(struct cli_client *c, const char *endpoint, struct str body)
 {
-    const char *const pairs[] = {"model", c->operands.items[0], NULL};
-    struct buf body = BUF_INIT(BODY_MAX);
-    chasqui_request request = {
-        .size = sizeof(request), .service = "/api/pull", .class_name = "answer"};
+    chasqui_request request = {.size = sizeof(request),
+                               .service = endpoint,
+                               .payload = chasqui_bytes_make(body.s, body.len),
+                               .class_name = "answer"};
     chasqui_stream *stream = NULL;
     int code = use_http(c);
 
     if (code == EXIT_DONE)
         code = cli_connect(c);
-    if (code == EXIT_DONE && put_body(&body, pairs) < 0)
-        code = cli_complain("the name is too long");
-    if (code == EXIT_DONE) {
-        request.payload = chasqui_bytes_make(body.data, body.len);
-        request.context = c->context;
-        if (chasqui_stream_open(c->client, &request, &stream) != CHASQUI_OK)
-            code = cli_complain("out of memory");
-    }
+    request.context = c->context;
+    if (code == EXIT_DONE && chasqui_stream_open(c->client, &request, &stream) != CHASQUI_OK)
+        code = cli_complain("out of memory");
     if (code == EXIT_DONE)
         code = follow(c, stream);
     chasqui_stream_free(stream);
+    return code;
+}
+
+static int pull(struct cli_client *c)
+{
+    const char *const pairs[] = {"model", c->operands.items[0], NULL};
+    struct buf body = BUF_INIT(BODY_MAX);
+    int code = put_body(&body, pairs) < 0 ? cli_complain("the name is too long")
+                                          : cli_manage(c, "/api/pull", buf_str(&body));
+
     buf_fini(&body);
     return code;
 }

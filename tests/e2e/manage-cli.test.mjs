@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * Commands that change models: pull, cp, rm, stop
+ * Commands that change models: pull, create, cp, rm, stop
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { before } from 'node:test';
-import { CHASQUI, Gateway, Sim, runChasqui, spawnChasqui } from '../lib/chasqui.mjs';
+import { CHASQUI, Gateway, Sim, runChasqui, spawnChasqui, temporaryDirectory } from '../lib/chasqui.mjs';
+import { FakeNode } from '../lib/fake-node.mjs';
 import { file, test, within } from '../lib/test.mjs';
 
 let sim, gateway;
@@ -75,4 +78,60 @@ test('on a terminal a pull draws a bar, without colours', () => {
     assert.match(screen.stdout, /pulling [0-9a-f]{12}: 100% \[=*\] 1 GB\/1 GB/);
     // eslint-disable-next-line no-control-regex
     assert.doesNotMatch(screen.stdout, /\u001b\[[0-9;]*m/);
+});
+
+function modelfile(t, text) {
+    const name = path.join(temporaryDirectory(t), 'Modelfile');
+    writeFileSync(name, text);
+    return name;
+}
+
+test('create makes a model, and tells its progress', async (t) => {
+    const create = await run(t, 'create', 'brief', '-f', modelfile(t, '# short\nfrom sim\nSYSTEM Be brief.\n'));
+    assert.equal(create.code, 0, create.errText);
+    assert.equal(create.err.at(-1), 'success');
+    assert.ok((await names()).includes('brief:latest'));
+});
+
+test('create sends what the Modelfile says', async (t) => {
+    const node = await FakeNode.start(t, (_req, res) => res.end('{"status":"success"}\n'));
+    const text = `FROM llama3.2
+SYSTEM """
+Two "lines",
+# none of them a comment.
+"""
+TEMPLATE "{{ .Prompt }}"
+PARAMETER temperature 0.5
+PARAMETER temperature 0.7
+parameter num_ctx -1
+PARAMETER stop "</s>"
+PARAMETER stop 7
+PARAMETER use_mmap true
+PARAMETER odd 007
+MESSAGE user Is it so?
+MESSAGE assistant """Yes,
+it is."""
+LICENSE MIT
+LICENSE """Another"""`;
+    const create = await runChasqui(t, ['create', 'mine', '-f', modelfile(t, text), '--host', node.url]);
+    assert.equal(create.code, 0, create.errText);
+    assert.equal(node.last.url, '/api/create');
+    assert.deepEqual(JSON.parse(node.last.text), {
+        model: 'mine', from: 'llama3.2', system: '\nTwo "lines",\n# none of them a comment.\n', template: '{{ .Prompt }}',
+        license: ['MIT', 'Another'],
+        messages: [{ role: 'user', content: 'Is it so?' }, { role: 'assistant', content: 'Yes,\nit is.' }],
+        parameters: { temperature: 0.7, num_ctx: -1, use_mmap: true, odd: '007', stop: ['</s>', '7'] },
+    });
+});
+
+test('a Modelfile that is wrong: the line, and nothing is asked', async (t) => {
+    const cases = [['FROM sim\n\nSISTEM x\n', /:3: not an instruction/], ['FROM sim\nSYSTEM """x\n', /:2: not an/], ['FROM\n', /:1: not an/],
+        ['SYSTEM x\n', /FROM is missing/], ['FROM ./model.gguf\n', /:1: FROM a file/], ['PARAMETER stop\nFROM sim\n', /:1: not an/]];
+    for (const [text, told] of cases) {
+        const create = await run(t, 'create', 'wrong', '-f', modelfile(t, text));
+        assert.equal(create.code, 1);
+        assert.match(create.errText, told);
+    }
+    assert.match((await run(t, 'create', 'wrong', '-f', '/nowhere')).errText, /\/nowhere: No such file/);
+    assert.ok(!(await names()).includes('wrong:latest'));
 });
