@@ -166,26 +166,72 @@ static size_t keep_lowest_tier(struct balance_node *nodes, size_t n)
     return n_kept;
 }
 
-static size_t decide(struct fleet *f, size_t n, const struct fleet_ask *ask, const char **ret_why)
+/* A home where the model is not loaded any more has nothing to offer. */
+static size_t find_home(const struct fleet *f, size_t n, const struct balance_ask *question,
+                        const char **ret_why)
+{
+    size_t at = BALANCE_WAIT;
+
+    if (f->routing.by_session) {
+        *ret_why = "session";
+        at = balance_find_home(f->candidates, n, question);
+    }
+    if (at == BALANCE_WAIT && f->routing.by_prefix) {
+        *ret_why = "prefix";
+        at = balance_find_known(f->candidates, n, question);
+    }
+    return at == BALANCE_WAIT || f->candidates[at].is_warm ? at : BALANCE_WAIT;
+}
+
+static size_t decide(struct fleet *f, size_t n, const struct fleet_ask *ask, nsec_t now,
+                     const char **ret_why)
 {
     const struct balance_ask question = {
         .source = ask->source,
-        .home = BALANCE_NO_HOME,
+        .home = ask->session != 0
+                    ? affinity_home(&f->affinity, ask->session, f->routing.session_idle_ns, now)
+                    : BALANCE_NO_HOME,
         .bounded_load = f->routing.bounded_load,
         .load_ns = f->load_ns,
         .rng = &f->rng,
     };
     const struct balance_ops *ops =
         balance_get(ask->is_inference ? f->routing.strategy : BALANCE_LEAST_LOADED);
+    size_t at = ask->is_inference ? find_home(f, n, &question, ret_why) : BALANCE_WAIT;
 
+    if (at != BALANCE_WAIT)
+        return at;
     *ret_why = ops->name;
     return ops->pick(f->candidates, n, &question);
+}
+
+static struct prefix_known look_at_prefix(struct fleet *f, size_t n, const struct fleet_ask *ask)
+{
+    struct prefix_known known = {0};
+
+    if (ask->prefix == NULL || ask->prefix->n == 0)
+        return known;
+    known = affinity_look(&f->affinity, ask->prefix);
+    for (size_t i = 0; i < n && known.n > 0; i++)
+        f->candidates[i].n_known = prefix_is_known_by(&known, f->candidates[i].index) ? known.n : 0;
+    return known;
+}
+
+/* Wherever it goes, from now on it is there. */
+static void remember(struct fleet *f, const struct fleet_ask *ask, const struct prefix_known *known,
+                     uint16_t node, nsec_t now)
+{
+    if (ask->session != 0)
+        affinity_put_home(&f->affinity, ask->session, node, now);
+    if (ask->prefix != NULL)
+        affinity_learn(&f->affinity, ask->prefix, known, node, now);
 }
 
 int fleet_pick(struct fleet *f, const struct fleet_ask *ask, uint64_t n_waiting, nsec_t now,
                struct fleet_choice *ret_choice)
 {
     const struct balance_node *chosen;
+    struct prefix_known known;
     const char *why;
     bool is_known;
     size_t n = find_candidates(f, ask, n_waiting, now, &is_known);
@@ -194,12 +240,14 @@ int fleet_pick(struct fleet *f, const struct fleet_ask *ask, uint64_t n_waiting,
     if (n == 0)
         return is_known ? FLEET_NO_NODE : FLEET_NO_MODEL;
     n = keep_lowest_tier(f->candidates, n);
-    at = decide(f, n, ask, &why);
+    known = look_at_prefix(f, n, ask);
+    at = decide(f, n, ask, now, &why);
     if (at == BALANCE_WAIT)
         return FLEET_BUSY;
     chosen = &f->candidates[at];
     if (take(f, chosen->index, ask, now, ret_choice) < 0)
         return FLEET_BUSY;
+    remember(f, ask, &known, chosen->index, now);
     ret_choice->why = why;
     ret_choice->is_load = !chosen->is_warm;
     f->nodes[chosen->index].pass = chosen->pass + 1.0 / chosen->weight;

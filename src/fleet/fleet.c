@@ -12,12 +12,14 @@ int fleet_init(struct fleet *f, uint64_t seed)
 {
     *f = (struct fleet){.rng = {.state = seed},
                         .hash_key = hash_key_make(),
-                        .routing = {BALANCE_LEAST_LOADED, 1.25},
+                        .routing = {.strategy = BALANCE_LEAST_LOADED, .bounded_load = 1.25},
                         .load_ns = FIRST_LOAD_NS,
                         .settle_at = NSEC_NEVER};
     f->nodes = calloc(FLEET_MAX_SLOTS, sizeof(struct fleet_node));
     f->candidates = calloc(FLEET_MAX_SLOTS, sizeof(struct balance_node));
-    return f->nodes == NULL || f->candidates == NULL ? -ENOMEM : 0;
+    if (f->nodes == NULL || f->candidates == NULL)
+        return -ENOMEM;
+    return affinity_init(&f->affinity);
 }
 
 static void free_slot(struct fleet_node *node)
@@ -34,6 +36,7 @@ void fleet_fini(struct fleet *f)
         free_slot(&f->nodes[i]);
     free(f->nodes);
     free(f->candidates);
+    affinity_fini(&f->affinity);
 }
 
 bool fleet_is_idle(const struct fleet *f)

@@ -23,6 +23,7 @@
 #include "base/rng.h"
 #include "call/budget.h"
 #include "call/retry.h"
+#include "fleet/affinity.h"
 #include "fleet/balance.h"
 #include "fleet/ejection.h"
 #include "fleet/models.h"
@@ -87,6 +88,9 @@ struct fleet_blob {
 struct fleet_routing {
     enum balance_strategy strategy; /* of requests that make a model work */
     double bounded_load;
+    bool by_session; /* affinity goes before the strategy */
+    bool by_prefix;
+    nsec_t session_idle_ns; /* then a session is forgotten */
 };
 
 struct fleet {
@@ -97,6 +101,7 @@ struct fleet {
     double pass;                     /* of the latest choice */
     struct balance_node *candidates; /* of the choice in hand; FLEET_MAX_SLOTS */
     struct fleet_routing routing;
+    struct affinity affinity;
     nsec_t load_ns;   /* what a load takes, of late */
     bool has_load;    /* one was seen */
     nsec_t settle_at; /* when the first kept slot is to be given up */
@@ -128,8 +133,10 @@ enum fleet_news {
 struct fleet_ask {
     struct str key; /* of the model; empty: any node that is up */
     uint64_t hash;
-    uint64_t options; /* hash of those that make a warm state of it; 0: none given */
-    uint64_t source;  /* hash of the client's address; 0: unknown */
+    uint64_t options;            /* hash of those that make a warm state of it; 0: none given */
+    uint64_t source;             /* hash of the client's address; 0: unknown */
+    uint64_t session;            /* hash of its name; 0: it has none */
+    const struct prefix *prefix; /* NULL: nothing is known of its prompt */
     bool is_inference;
     bool needs_slot; /* the model works on it; else it is only asked about */
     bool needs_http; /* MCP has no service for the route: no mcp:// node can take it */

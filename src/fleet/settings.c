@@ -37,6 +37,27 @@ static const struct setting_choice strategies[] = {
     {NULL, 0},
 };
 
+static const struct setting_choice affinities[] = {
+    {"header", 0}, {"cookie", 1}, {"source", 2}, {"prefix", 3}, {NULL, 0},
+};
+
+bool fleet_settings_has_affinity(const struct fleet_settings *s, struct str name)
+{
+    for (size_t i = 0; i < s->affinity.n; i++)
+        if (str_eq(str_of(s->affinity.items[i]), name))
+            return true;
+    return false;
+}
+
+struct fleet_routing fleet_settings_routing(const struct fleet_settings *s)
+{
+    struct fleet_routing routing = s->routing;
+
+    routing.by_prefix = fleet_settings_has_affinity(s, STR("prefix"));
+    routing.by_session = s->affinity.n > (routing.by_prefix ? 1U : 0U);
+    return routing;
+}
+
 static const struct setting node_rows[] = {
     {.key = "name",
      .type = SETTING_STRING,
@@ -96,6 +117,22 @@ const struct setting fleet_rows[N_FLEET_ROWS] = {
      .def = "warm",
      .choices = strategies,
      .text = "Which of the nodes that have the model and a free slot is chosen"},
+    {.key = "routing.affinity",
+     .type = SETTING_STRINGS,
+     .offset = offsetof(struct fleet_settings, affinity),
+     .def = "header,prefix",
+     .max = 4,
+     .choices = affinities,
+     .text = "What goes before the strategy, where the model is loaded: the node of the session "
+             "that a request names (header: X-Session-Id, or SESSION of MCP; cookie; source: the "
+             "client's address), or that knows most of its prompt (prefix)"},
+    {.key = "routing.session_idle",
+     .type = SETTING_DURATION,
+     .offset = offsetof(struct fleet_settings, routing.session_idle_ns),
+     .def = "30m",
+     .min = 1e9,
+     .max = 86400e9,
+     .text = "A session without requests is forgotten after this"},
     {.key = "routing.bounded_load",
      .type = SETTING_RATIO,
      .offset = offsetof(struct fleet_settings, routing.bounded_load),

@@ -17,12 +17,16 @@ struct node_settings {
 struct fleet_settings {
     struct setting_objects nodes; /* of struct node_settings */
     nsec_t probe_interval_ns;
-    struct fleet_routing routing;
+    struct fleet_routing routing; /* but for what `affinity` says */
+    struct strings affinity;
 };
 
 /* Its name, or host:port. */
 void node_settings_name(const struct node_settings *node, const struct url *url,
                         char out[static FLEET_NAME_MAX]);
 
-#define N_FLEET_ROWS 4
+bool fleet_settings_has_affinity(const struct fleet_settings *s, struct str name);
+struct fleet_routing fleet_settings_routing(const struct fleet_settings *s);
+
+#define N_FLEET_ROWS 6
 extern const struct setting fleet_rows[N_FLEET_ROWS];

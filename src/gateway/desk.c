@@ -124,10 +124,10 @@ int desk_list_nodes(struct desk *d, const struct fleet_entry *entries, size_t n)
     return r;
 }
 
-void desk_set_routing(struct desk *d, const struct fleet_routing *routing)
+void desk_set_routing(struct desk *d, struct fleet_routing routing)
 {
     lock(d);
-    d->fleet.routing = *routing;
+    d->fleet.routing = routing;
     unlock(d);
 }
 

@@ -101,7 +101,7 @@ bool desk_is_idle(struct desk *d);
 MUST_USE int desk_list_nodes(struct desk *d, const struct fleet_entry *entries, size_t n);
 
 void desk_set_retry_budget(struct desk *d, double share);
-void desk_set_routing(struct desk *d, const struct fleet_routing *routing);
+void desk_set_routing(struct desk *d, struct fleet_routing routing);
 void desk_set_queue_limits(struct desk *d, struct queue_limits limits);
 
 /* Keeps the slot of a node, that has one, for it. */

@@ -371,7 +371,7 @@ static int begin_exchange(struct door_conn *d)
 
     if (ex == NULL)
         return -ENOMEM;
-    if (d->peer[0] == '\0' && log_access_is_on())
+    if (d->peer[0] == '\0' && (log_access_is_on() || view_needs_source(ex->view)))
         (void)net_stream_peer(&d->http.stream, d->peer);
     ex->tl.begun = d->http.head_begun;
     ex->tl.peer = arena_dup(&ex->arena, str_of(d->peer));

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "gateway/alias.h"
 #include "gateway/gateway.h"
+#include "gateway/home.h"
 #include "gateway/manage.h"
 #include "gateway/merge.h"
 #include "gateway/queued.h"
@@ -669,7 +670,8 @@ static int understand(struct exchange *ex)
     ex->ask.hash = hash_bytes(ex->worker->gateway->desk.fleet.hash_key, ex->ask.key);
     ex->ask.is_inference = ex->route->work == API_INFERENCE;
     ex->ask.options = ex->asked.options;
-    ex->ask.source = fleet_stable_hash(ex->tl.peer);
+    if (ex->ask.is_inference)
+        home_find(ex);
     ex->ask.needs_slot = ex->ask.is_inference && ex->ask.key.len > 0 && !ex->asked.is_load_only;
     ex->ask.needs_http = ex->route->family != API_OLLAMA || ex->route->id == ROUTE_EMBEDDINGS ||
                          ex->route->access != API_FOR_ALL;

@@ -71,6 +71,7 @@ struct exchange {
     size_t fields_len;  /* without that */
     bool is_resume_off; /* the client wants no resume */
     struct fleet_ask ask;
+    struct prefix prefix; /* of the prompt, for `ask` */
 
     /* The attempt in hand. */
     struct attempt attempt;

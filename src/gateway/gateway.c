@@ -249,7 +249,7 @@ static int start(struct gateway *g, const struct control_ops *ops, struct buf *e
     if (r == 0)
         r = desk_init(&g->desk, g->view->settings->retry_budget, view_queue_limits(g->view));
     if (r == 0)
-        desk_set_routing(&g->desk, &g->view->fleet->routing);
+        desk_set_routing(&g->desk, fleet_settings_routing(g->view->fleet));
     if (r == 0)
         r = quota_init(&g->quota, FLEET_MAX_SLOTS);
     if (r == 0)

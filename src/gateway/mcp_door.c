@@ -429,7 +429,7 @@ static void describe(struct door_call *q)
     struct exchange *ex = q->exchange;
     struct mcp_conn *c = q->conn;
 
-    if (log_access_is_on())
+    if (log_access_is_on() || view_needs_source(ex->view))
         learn_peer(c);
     ex->route = api_route_get(q->service->route);
     ex->family = API_OLLAMA;

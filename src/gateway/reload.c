@@ -159,7 +159,7 @@ static void swap(struct gateway *g, struct view *view, struct buf *changes)
                               changes);
     g->view = view;
     desk_set_retry_budget(&g->desk, view->settings->retry_budget);
-    desk_set_routing(&g->desk, &view->fleet->routing);
+    desk_set_routing(&g->desk, fleet_settings_routing(view->fleet));
     desk_set_queue_limits(&g->desk, view_queue_limits(view));
     gateway_limit_connections(g, view);
     control_take_view(&g->control, view);

@@ -98,5 +98,12 @@ static inline struct queue_limits view_queue_limits(const struct view *v)
     return (struct queue_limits){v->settings->queue_max, v->settings->queue_max_bytes};
 }
 
+/* Whether routing asks where clients come from. */
+static inline bool view_needs_source(const struct view *v)
+{
+    return v->fleet->routing.strategy == BALANCE_SOURCE_HASH ||
+           fleet_settings_has_affinity(v->fleet, STR("source"));
+}
+
 /* Any thread. Accepts NULL. */
 void view_unref(struct view *v);

@@ -212,6 +212,48 @@ test('a busy model is not loaded anew for other options: another node takes it, 
     assert.equal((await third).status, 200);
 });
 
+test('a session stays with its node, and after a failure with the next one', async (t) => {
+    const sims = [await Sim.start(t), await Sim.start(t), await Sim.start(t)];
+    const gateway = await Gateway.start(t, { nodes: sims, settings: { strategy: 'round-robin', probes: '100ms' } });
+    await nodesOf(gateway, 3); /* loaded everywhere */
+    const at = async (session) => {
+        const { headers } = await ask(gateway, { headers: { 'X-Session-Id': session } });
+        return headers.get('x-chasqui-node');
+    };
+    const first = await at('a');
+    for (const other of ['b', 'c'])
+        await at(other);
+    for (let i = 0; i < 4; i++)
+        assert.equal(await at('a'), first);
+    await sims.find((sim) => sim.address === first).kill();
+    const second = await at('a');
+    assert.notEqual(second, first);
+    for (let i = 0; i < 4; i++)
+        assert.equal(await at('a'), second);
+});
+
+test('a conversation returns to the node that knows its beginning', async (t) => {
+    const sims = [await Sim.start(t), await Sim.start(t), await Sim.start(t)];
+    const gateway = await Gateway.start(t, { nodes: sims, settings: { strategy: 'round-robin' } });
+    await nodesOf(gateway, 3);
+    const chat = async (messages) => {
+        const answer = await fetch(`${gateway.url}/api/chat`, {
+            method: 'POST', body: JSON.stringify({ model: SIM_MODEL, messages, stream: false, options: { num_predict: 3 } }) });
+        const { message } = await answer.json();
+        return { message, node: answer.headers.get('x-chasqui-node'), why: answer.headers.get('x-chasqui-why') };
+    };
+    const messages = [{ role: 'user', content: 'once upon a time '.repeat(200) }];
+    const first = await chat(messages);
+    assert.equal(first.why, 'round-robin');
+    for (let i = 0; i < 4; i++) {
+        messages.push({ role: 'assistant', content: 'yes' }, { role: 'user', content: `and then? ${i}` });
+        const next = await chat(messages);
+        assert.equal(next.node, first.node);
+        assert.equal(next.why, 'prefix');
+    }
+    assert.equal((await chat([{ role: 'user', content: 'another story '.repeat(200) }])).why, 'round-robin');
+});
+
 test('nobody is left behind when the gateway ends while requests wait', async (t) => {
     const sim = await Sim.start(t, { slots: 1 });
     const gateway = await Gateway.start(t, { nodes: [sim], settings: { nodeSlots: 1, drain: '50ms' } });

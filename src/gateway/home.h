@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * What a request says of where it belongs: its session, its client's address, the beginning of its
+ * prompt. Read before the desk, so that no hashing is done behind its lock.
+ */
+
+#include "gateway/exchange.h"
+
+/* Fills what of ex->ask affinity needs. */
+void home_find(struct exchange *ex);
