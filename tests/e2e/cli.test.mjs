@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before } from 'node:test';
-import { CHASQUI, Gateway, Sim, SIM_EMBED_MODEL, SIM_MODEL, freePort, spawnChasqui, temporaryDirectory } from '../lib/chasqui.mjs';
+import { CHASQUI, Gateway, ROOT, Sim, SIM_EMBED_MODEL, SIM_MODEL, freePort, spawnChasqui, temporaryDirectory } from '../lib/chasqui.mjs';
 import { assertSame } from '../lib/compare.mjs';
 import { FakeNode } from '../lib/fake-node.mjs';
 import { Process } from '../lib/process.mjs';
@@ -328,4 +328,18 @@ test('--help is a result: on stdout, with 0', async (t) => {
             assert.match(run.out, /CHASQUI_API_KEY/);
         }
     }
+});
+
+test('bash completes commands, options and models', async (t) => {
+    const complete = async (...words) => {
+        const script = `source "${path.join(ROOT, 'packaging/chasqui.bash')}"; COMP_WORDS=("$CHASQUI" "$@"); COMP_CWORD=$#; _chasqui; printf '%s\\n' "\${COMPREPLY[@]}"`;
+        const run = await ended(new Process(t, 'bash', ['-c', script, 'bash', ...words], { env: { ...CLEAN, CHASQUI, CHASQUI_HOST: doors.mcp } }));
+        assert.equal(run.err, '');
+        return run.out.split('\n').sort();
+    };
+    assert.deepEqual(await complete('pu'), ['pull']);
+    assert.ok((await complete('')).includes('serve'));
+    assert.deepEqual(await complete('run', '--h'), ['--help', '--host']);
+    assert.deepEqual(await complete('serve', '--conf'), ['--config']);
+    assert.deepEqual(await complete('run', ''), [SIM_EMBED_MODEL, SIM_MODEL]);
 });
