@@ -13,7 +13,7 @@ static const struct command {
     {"serve", cli_serve, "run the gateway"},
     {"check", cli_check, "check a configuration file"},
     {"sim", cli_sim, "run a simulated Ollama node"},
-    {"run", cli_run, "ask a model: a prompt, an answer"},
+    {"run", cli_run, "ask a model, or talk with it"},
     {"embed", cli_embed, "print embeddings of texts"},
     {"list", cli_list, "list models"},
     {"ps", cli_ps, "list models that are loaded"},
@@ -40,6 +40,30 @@ static void print_help(FILE *out)
     for (size_t i = 0; i < N_COMMANDS; i++)
         (void)fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].text);
     (void)fprintf(out, "\n`chasqui COMMAND --help` tells the options of a command.\n");
+}
+
+/* The manual page chasqui(1), in roff. */
+static void print_manual(void)
+{
+    (void)printf(".TH CHASQUI 1\n"
+                 ".SH NAME\nchasqui \\- a gateway in front of Ollama nodes, and its client\n"
+                 ".SH SYNOPSIS\n.B chasqui\n.I COMMAND\n[\\fIOPTION\\fR]...\n"
+                 ".SH DESCRIPTION\n"
+                 "Carries messages between applications and a fleet of Ollama nodes.\n"
+                 ".B chasqui COMMAND \\-\\-help\ntells the options of a command.\n"
+                 ".SH COMMANDS\n");
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        (void)printf(".TP\n.B %s\n%s\n", commands[i].name, commands[i].text);
+    (void)printf(".SH EXIT STATUS\n"
+                 "0 done, 1 failed, 2 usage, 3 unreachable, 4 refused, 130 interrupted.\n"
+                 ".SH ENVIRONMENT\n"
+                 ".TP\n.B CHASQUI_HOST\nwho is asked: \\-\\-host\n"
+                 ".TP\n.B CHASQUI_ADMIN\nthe admin listener: \\-\\-admin\n"
+                 ".TP\n.B CHASQUI_API_KEY\nthe key: \\-\\-key\n"
+                 ".SH FILES\n.TP\n.I $XDG_STATE_HOME/chasqui/history\n"
+                 "lines typed in conversations; in ~/.local/state without XDG_STATE_HOME\n"
+                 ".SH SEE ALSO\n"
+                 ".BR chasqui\\-bench (1),\n.BR libchasqui (3),\n.BR chasqui.yaml (5)\n");
 }
 
 static int refuse(struct str name)
@@ -78,6 +102,10 @@ int main(int argc, char **argv)
         return cli_version(argc - 1, argv + 1);
     if (str_eq(name, STR("--help")) || str_eq(name, STR("-h")) || str_eq(name, STR("help"))) {
         print_help(stdout);
+        return EXIT_DONE;
+    }
+    if (str_eq(name, STR("--print-manual"))) {
+        print_manual();
         return EXIT_DONE;
     }
     if (name.len > 0)
