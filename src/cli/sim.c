@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "config/suggest.h"
 #include "sim/duration.h"
 #include "sim/sim.h"
 
@@ -151,6 +152,21 @@ static void print_help(void)
         "\nGET /sim/state tells what the node does, POST /sim/fault says what goes wrong next.\n");
 }
 
+/* Return: -EINVAL. */
+static int refuse_option(struct str name)
+{
+    struct suggestion near;
+
+    suggest_init(&near, name);
+    for (size_t i = 0; i < N_OPTIONS; i++)
+        suggest_offer(&near, str_of(options[i].name));
+    (void)fprintf(stderr, "chasqui sim: no option `" STR_FMT "'", STR_ARG(name));
+    if (near.best.s != NULL)
+        (void)fprintf(stderr, ", did you mean `" STR_FMT "'?", STR_ARG(near.best));
+    (void)fprintf(stderr, "\n`chasqui sim --help' lists them\n");
+    return -EINVAL;
+}
+
 /* Takes "--name value" or "--name=value" at argv[*i]. */
 static int take_option(struct sim_settings *s, int argc, char **argv, int *i)
 {
@@ -172,9 +188,7 @@ static int take_option(struct sim_settings *s, int argc, char **argv, int *i)
                       options[k].value, STR_ARG(value));
         return -EINVAL;
     }
-    (void)fprintf(stderr, "chasqui sim: no option `%s'; `chasqui sim --help' lists them\n",
-                  argv[*i]);
-    return -EINVAL;
+    return refuse_option(str_head(arg, name_len));
 }
 
 static void say_ready(const struct sim_settings *settings)

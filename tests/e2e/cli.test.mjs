@@ -343,3 +343,11 @@ test('bash completes commands, options and models', async (t) => {
     assert.deepEqual(await complete('serve', '--conf'), ['--config']);
     assert.deepEqual(await complete('run', ''), [SIM_EMBED_MODEL, SIM_MODEL]);
 });
+
+test('a word that is nearly one: did you mean', async (t) => {
+    for (const [args, told] of [[['lsit'], 'list'], [['run', 'x', '--verbos'], '--verbose'], [['sim', '--lisen', 'x'], '--listen']]) {
+        const run = await chasqui(t, args);
+        assert.equal(run.code, 2);
+        assert.match(run.err, new RegExp(`did you mean .${told}.\\?`));
+    }
+});
