@@ -81,7 +81,7 @@ fuzz: ## each fuzz target for a while; SECONDS=60 TARGETS=json
 fuzz-planted: ## whether the fuzz targets find planted faults
 	@tools/fuzz-planted $(SECONDS)
 
-fuzz-coverage: needs-check ## lines of http/, json/ and mcp/ that the fuzz corpora reach
+fuzz-coverage: needs-check ## lines of http/, json/, mcp/ and zip/ that the fuzz corpora reach
 	@tools/fuzz-coverage
 
 strictness: build/chasqui ## the corpus of odd HTTP beside HAProxy, nginx and Node.js; writes docs/strictness.md

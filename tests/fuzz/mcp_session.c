@@ -255,7 +255,8 @@ static void check_frame(const struct run *r, const struct mcp_frame *f)
     struct str body = f->payload;
 
     if (r->session.is_plain) {
-        FUZZ_CHECK(f->type == MCP_RESPONSE && f->flags == 0);
+        FUZZ_CHECK(f->type == (receiver == MCP_SERVER ? MCP_REQUEST : MCP_RESPONSE));
+        FUZZ_CHECK(f->flags == 0);
         return;
     }
     FUZZ_CHECK(mcp_frame_check(f, receiver) == 0);
@@ -406,6 +407,7 @@ static void step_frame(struct run *r, struct str *in)
     struct buf out = BUF_INIT(1u << 18);
     uint8_t kind = fuzz_u8(in);
     unsigned type;
+    uint32_t seq;
 
     switch (kind & 7) {
     case 0:
@@ -423,7 +425,8 @@ static void step_frame(struct run *r, struct str *in)
         break;
     default:
         type = fuzz_u8(in);
-        put_frame(&out, type, take_seq(in), take_body(in));
+        seq = take_seq(in);
+        put_frame(&out, type, seq, take_body(in));
         break;
     }
     /* Sometimes only half of it has come, and the rest comes later. */
@@ -470,6 +473,7 @@ static void open_call(struct run *r, struct str *in)
         request.ext.deadline_ms = fuzz_u8(in) * 8u;
     }
     request.ext.order_lane = (has & 2) != 0 ? fuzz_u8(in) & 3 : 0;
+    request.ext.codec = (has & 4) != 0 ? MCP_CODEC_JSON : MCP_CODEC_PROTOBUF;
     request.body = take_body(in);
     rc = mcp_session_open(&r->session, &request, r->now, &call);
     if (rc == 0)
