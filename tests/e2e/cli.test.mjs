@@ -332,7 +332,7 @@ test('--help is a result: on stdout, with 0', async (t) => {
 
 test('bash completes commands, options and models', async (t) => {
     const complete = async (...words) => {
-        const script = `source "${path.join(ROOT, 'packaging/chasqui.bash')}"; COMP_WORDS=("$CHASQUI" "$@"); COMP_CWORD=$#; _chasqui; printf '%s\\n' "\${COMPREPLY[@]}"`;
+        const script = `source "${path.join(ROOT, 'packaging/bash/chasqui')}"; COMP_WORDS=("$CHASQUI" "$@"); COMP_CWORD=$#; _chasqui; printf '%s\\n' "\${COMPREPLY[@]}"`;
         const run = await ended(new Process(t, 'bash', ['-c', script, 'bash', ...words], { env: { ...CLEAN, CHASQUI, CHASQUI_HOST: doors.mcp } }));
         assert.equal(run.err, '');
         return run.out.split('\n').sort();
