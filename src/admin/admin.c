@@ -36,7 +36,7 @@ static const struct page pages[] = {
     {STR_INIT("/livez"), TEXT_TYPE, false, view_livez, NULL, NULL},
     {STR_INIT("/readyz"), TEXT_TYPE, false, view_readyz, NULL, NULL},
     {STR_INIT("/metrics"), METRICS_TYPE, false, view_metrics, NULL, NULL},
-    {STR_INIT("/admin/nodes"), API_JSON_TYPE, true, view_nodes, NULL, NULL},
+    {STR_INIT("/admin/nodes"), API_JSON_TYPE, true, view_nodes, view_drain, API_JSON_TYPE},
     {STR_INIT("/admin/config"), YAML_TYPE, true, view_config, view_reload, API_JSON_TYPE},
 };
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "gateway/gateway.h"
+#include "json/reader.h"
 #include "json/writer.h"
 #include "observe/log.h"
 #include "observe/openmetrics.h"
@@ -34,6 +35,8 @@ static const char *state_name(const struct desk_node *node)
 
     if (node->is_leaving)
         return "leaving";
+    if (node->state == NODE_UP && node->is_drained)
+        return node->in_flight > 0 ? "draining" : "drained";
     return node->state == NODE_UP && node->is_ejected ? "ejected" : names[node->state];
 }
 
@@ -188,6 +191,67 @@ static int print_refusal(struct str errors, struct buf *out)
     json_str(&w, errors);
     json_end(&w);
     return json_writer_result(&w);
+}
+
+struct drain {
+    struct json_token name;
+    bool has_name;
+    bool has_drain;
+    bool is_drained;
+};
+
+static int read_drain(struct str body, struct drain *ret)
+{
+    struct json_reader r;
+    struct json_token key;
+    struct json_token value;
+    int rc;
+
+    *ret = (struct drain){0};
+    json_reader_init(&r, body);
+    rc = json_next(&r, &value);
+    if (rc < 0 || value.type != JSON_OBJECT_BEGIN)
+        return -EINVAL;
+    while ((rc = json_next(&r, &key)) == 0 && key.type == JSON_KEY) {
+        rc = json_next(&r, &value);
+        if (rc == 0 && str_eq(key.raw, STR("name")) && value.type == JSON_STRING) {
+            ret->name = value;
+            ret->has_name = true;
+        } else if (rc == 0 && str_eq(key.raw, STR("drain")) &&
+                   (value.type == JSON_TRUE || value.type == JSON_FALSE)) {
+            ret->is_drained = value.type == JSON_TRUE;
+            ret->has_drain = true;
+        } else {
+            return -EINVAL;
+        }
+    }
+    return rc == 0 && ret->has_name && ret->has_drain ? 0 : -EINVAL;
+}
+
+int view_drain(struct gateway *g, struct str body, struct buf *out, int *ret_status)
+{
+    struct buf name = BUF_INIT(FLEET_NAME_MAX);
+    struct drain drain;
+    bool is_known = false;
+    int r;
+
+    if (read_drain(body, &drain) < 0) {
+        *ret_status = 400;
+        return print_refusal(STR("the body must be {\"name\": \"NODE\", \"drain\": true or false}"),
+                             out);
+    }
+    if (json_decode(&drain.name, &name) == 0)
+        is_known = desk_drain(&g->desk, buf_str(&name), drain.is_drained);
+    if (is_known)
+        log_event(LOG_INFO, drain.is_drained ? "node_drained" : "node_undrained",
+                  "node " STR_FMT " %s", STR_ARG(buf_str(&name)),
+                  drain.is_drained ? "gets nothing new: somebody wants it drained"
+                                   : "is back in use");
+    else
+        *ret_status = 404;
+    r = is_known ? view_nodes(g, out, ret_status) : print_refusal(STR("no node is called so"), out);
+    buf_fini(&name);
+    return r;
 }
 
 /* @changes: as gateway_reload() has them. */

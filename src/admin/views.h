@@ -27,4 +27,7 @@ MUST_USE int view_reload(struct gateway *g, struct str body, struct buf *out, in
 MUST_USE int view_livez(struct gateway *g, struct buf *out, int *ret_status);
 MUST_USE int view_readyz(struct gateway *g, struct buf *out, int *ret_status);
 MUST_USE int view_metrics(struct gateway *g, struct buf *out, int *ret_status);
+/* POST: @body is {"name": "gpu-a", "drain": true}, or false. */
+MUST_USE int view_drain(struct gateway *g, struct str body, struct buf *out, int *ret_status);
+
 MUST_USE int view_nodes(struct gateway *g, struct buf *out, int *ret_status);

@@ -5,6 +5,7 @@
 
 #include "cli/json.h"
 #include "cli/models.h"
+#include "json/writer.h"
 
 struct nodes_options {
     char *admin;
@@ -88,6 +89,41 @@ static int print(struct str answer)
     return cli_models_print(answer, STR("nodes"), columns, ARRAY_LEN(columns));
 }
 
+/* The gateway is asked for @is_drained, and answers with all nodes. */
+static int drain(struct cli_client *c, struct str name, bool is_drained)
+{
+    struct buf body = BUF_INIT(4096);
+    struct json_writer w;
+    int code;
+
+    json_writer_init(&w, &body);
+    json_begin_object(&w);
+    json_key(&w, "name");
+    json_str(&w, name);
+    json_key(&w, "drain");
+    json_bool(&w, is_drained);
+    json_end(&w);
+    if (json_writer_result(&w) < 0)
+        code = cli_complain("the name is too long");
+    else
+        code = cli_ask_json(c, "/admin/nodes", "query", buf_str(&body), print);
+    buf_fini(&body);
+    return code;
+}
+
+static int act(struct cli_client *c)
+{
+    struct str verb = c->operands.n > 0 ? str_of(c->operands.items[0]) : STR_NULL;
+    bool is_drain = str_eq(verb, STR("drain"));
+
+    if (c->operands.n == 0)
+        return cli_ask_json(c, "/admin/nodes", "query", STR_NULL, print);
+    if (c->operands.n == 2 && (is_drain || str_eq(verb, STR("undrain"))))
+        return drain(c, str_of(c->operands.items[1]), is_drain);
+    (void)cli_complain("nodes takes nothing, or drain NODE, or undrain NODE");
+    return EXIT_USAGE;
+}
+
 static int nodes(struct cli_client *c)
 {
     const struct nodes_options *o = c->command->own->target;
@@ -96,7 +132,7 @@ static int nodes(struct cli_client *c)
     c->options.host = str_dup(str_of(o->admin));
     if (c->options.host == NULL)
         return cli_complain("out of memory");
-    return cli_ask_json(c, "/admin/nodes", "query", STR_NULL, print);
+    return act(c);
 }
 
 int cli_nodes(int argc, char **argv)
@@ -104,9 +140,12 @@ int cli_nodes(int argc, char **argv)
     struct nodes_options options = {0};
     const struct settings_room own = {"options", rows, ARRAY_LEN(rows), &options};
     const struct cli_command command = {
-        .synopsis = "nodes [OPTION]...",
+        .synopsis = "nodes [drain NODE | undrain NODE] [OPTION]...",
         .text = "Lists the nodes of a gateway: state and why, version, models, what they have "
-                "loaded, requests\nin flight, connections. With -o json all that is known.\n",
+                "loaded, requests\nin flight, connections. With -o json all that is known.\n"
+                "drain: nothing new goes to NODE, what runs there goes on. undrain: it is in use "
+                "again.\n",
+        .max_operands = 2,
         .own = &own,
         .act = nodes,
     };

@@ -12,9 +12,10 @@ static bool was_tried(const struct fleet_ask *ask, size_t index)
     return false;
 }
 
-static bool is_up(const struct fleet_node *node)
+/* For new requests. */
+static bool is_open(const struct fleet_node *node)
 {
-    return node->life == NODE_LISTED && node->state == NODE_UP;
+    return node->life == NODE_LISTED && node->state == NODE_UP && !node->is_drained;
 }
 
 static bool has_model(const struct fleet_node *node, const struct fleet_ask *ask)
@@ -137,7 +138,7 @@ static size_t find_candidates(struct fleet *f, const struct fleet_ask *ask, uint
         if (node->life != NODE_LISTED || !has_model(node, ask))
             continue;
         *ret_is_known = true;
-        if (!is_up(node) || !serves(node, ask))
+        if (!is_open(node) || !serves(node, ask))
             continue;
         its = rank(node, ask, i, now);
         if (its > best)
@@ -277,7 +278,7 @@ nsec_t fleet_predict(const struct fleet *f, const struct fleet_ask *ask, uint64_
         const struct slots *s = slots_find(&node->slots, &what);
         nsec_t service = s != NULL ? slots_service(s) : -1;
 
-        if (is_up(node) && service > 0)
+        if (is_open(node) && service > 0)
             per_ns +=
                 (double)slots_limit(&node->slots, node->slots_setting, &what) / (double)service;
     }
@@ -292,7 +293,7 @@ enum fleet_other fleet_look_for_other(const struct fleet *f, const struct fleet_
     for (size_t i = 0; i < f->n_slots; i++) {
         const struct fleet_node *node = &f->nodes[i];
 
-        if (i == index || !is_up(node) || !serves(node, ask) || rank(node, ask, i, now) > 0)
+        if (i == index || !is_open(node) || !serves(node, ask) || rank(node, ask, i, now) > 0)
             continue;
         if (node->in_flight == 0)
             return FLEET_OTHER_IDLE;

@@ -192,6 +192,21 @@ int fleet_list(struct fleet *f, const struct fleet_entry *entries, size_t n, nse
  * What happens to nodes
  */
 
+bool fleet_drain(struct fleet *f, struct str name, bool is_drained)
+{
+    bool is_there = false;
+
+    for (size_t i = 0; i < f->n_slots; i++) {
+        struct fleet_node *node = &f->nodes[i];
+
+        if (node->life != NODE_LISTED || !str_eq(node->name, name))
+            continue;
+        node->is_drained = is_drained;
+        is_there = true;
+    }
+    return is_there;
+}
+
 static bool is_up(const struct fleet_node *node)
 {
     return node->life == NODE_LISTED && node->state == NODE_UP;

@@ -51,6 +51,7 @@ enum node_state {
 
 struct fleet_node {
     enum node_life life;
+    bool is_drained; /* an operator wants nothing new on it */
     uint32_t n_refs; /* of those who keep something by its index */
     struct str name; /* in name_text */
     char name_text[FLEET_NAME_MAX];
@@ -189,6 +190,12 @@ struct fleet_entry {
  * Return: 0; -ENOBUFS there is no slot for so many, while others have yet to leave: nothing changed.
  */
 MUST_USE int fleet_list(struct fleet *f, const struct fleet_entry *entries, size_t n, nsec_t now);
+
+/*
+ * Nothing new goes to the node, or it does again; what runs there goes on. Return: whether there is
+ * one of this name.
+ */
+bool fleet_drain(struct fleet *f, struct str name, bool is_drained);
 
 /* Keeps the slot from being used for another node. */
 void fleet_ref(struct fleet *f, uint16_t index);

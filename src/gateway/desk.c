@@ -124,6 +124,19 @@ int desk_list_nodes(struct desk *d, const struct fleet_entry *entries, size_t n)
     return r;
 }
 
+bool desk_drain(struct desk *d, struct str name, bool is_drained)
+{
+    struct list called;
+    bool is_there;
+
+    list_init(&called);
+    lock(d);
+    is_there = fleet_drain(&d->fleet, name, is_drained);
+    serve_all(d, time_now(), &called);
+    unlock_and_call(d, &called);
+    return is_there;
+}
+
 void desk_set_routing(struct desk *d, struct fleet_routing routing)
 {
     lock(d);
@@ -464,6 +477,7 @@ static void copy_node(const struct fleet_node *n, struct desk_node *ret_node)
 {
     *ret_node = (struct desk_node){
         .url = n->url,
+        .is_drained = n->is_drained,
         .is_leaving = n->life == NODE_LEAVING,
         .state = n->state,
         .is_ejected = ejection_is_out(&n->ejection, time_now()),

@@ -77,6 +77,7 @@ struct desk_news {
 struct desk_node {
     char name[FLEET_NAME_MAX];
     struct url url;
+    bool is_drained;
     bool is_leaving; /* off the list, something is in flight */
     enum node_state state;
     bool is_ejected;
@@ -103,6 +104,9 @@ MUST_USE int desk_list_nodes(struct desk *d, const struct fleet_entry *entries, 
 void desk_set_retry_budget(struct desk *d, double share);
 void desk_set_routing(struct desk *d, struct fleet_routing routing);
 void desk_set_queue_limits(struct desk *d, struct queue_limits limits);
+
+/* As fleet_drain(). */
+bool desk_drain(struct desk *d, struct str name, bool is_drained);
 
 /* Keeps the slot of a node, that has one, for it. */
 void desk_node_ref(struct desk *d, uint16_t node);

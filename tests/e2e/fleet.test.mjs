@@ -3,7 +3,7 @@
  * The fleet: slots of nodes, the queue for them, who gets which node
  */
 import assert from 'node:assert/strict';
-import { Gateway, SIM_MODEL, Sim } from '../lib/chasqui.mjs';
+import { Gateway, SIM_MODEL, Sim, runChasqui } from '../lib/chasqui.mjs';
 import { test, until, within } from '../lib/test.mjs';
 
 const GENERATE = '/api/generate';
@@ -252,6 +252,27 @@ test('a conversation returns to the node that knows its beginning', async (t) =>
         assert.equal(next.why, 'prefix');
     }
     assert.equal((await chat([{ role: 'user', content: 'another story '.repeat(200) }])).why, 'round-robin');
+});
+
+test('chasqui nodes drain: what runs goes on, nothing new comes, until undrain', async (t) => {
+    const sims = [await Sim.start(t), await Sim.start(t)];
+    const gateway = await Gateway.start(t, { nodes: sims });
+    const { headers } = await ask(gateway);
+    const first = headers.get('x-chasqui-node');
+    const { answer } = await hold(t, gateway);
+    assert.equal(answer.headers.get('x-chasqui-node'), first);
+    const nodes = (...args) => runChasqui(t, ['nodes', ...args, '--admin', gateway.adminUrl]);
+    const state = async () => (await gateway.nodes()).find((node) => node.name === first).state;
+    assert.equal((await nodes('drain', first)).code, 0);
+    assert.equal(await state(), 'draining');
+    for (const node of await nodesOf(gateway, 3))
+        assert.notEqual(node, first);
+    assert.equal((await nodes('undrain', first)).code, 0);
+    assert.equal(await state(), 'up');
+    assert.equal((await nodes('drain', 'nobody')).code, 1);
+    assert.equal((await nodes('empty', first)).code, 2);
+    const bad = await fetch(`${gateway.adminUrl}/admin/nodes`, { method: 'POST', body: '{"name":1}' });
+    assert.equal(bad.status, 400);
 });
 
 test('nobody is left behind when the gateway ends while requests wait', async (t) => {

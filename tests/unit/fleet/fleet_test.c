@@ -486,6 +486,23 @@ static void a_model_that_is_loaded_with_other_options_is_not_warm(void **state)
     }
 }
 
+static void a_node_that_is_drained_gets_nothing_new(void **state)
+{
+    struct fleet *f = *state;
+    const struct fleet_ask x = two_nodes(f, BALANCE_WARM, 0);
+    uint16_t none;
+
+    assert_int_equal(pick(f, &x, START), 0);
+    assert_true(fleet_drain(f, STR("a"), true));
+    assert_int_equal(pick(f, &x, START), 1);
+    assert_true(fleet_drain(f, STR("b"), true));
+    assert_int_equal(try_pick(f, &x, START, &none), FLEET_NO_NODE);
+    assert_int_equal(leave(f, 0, CALL_OK, START, START), FLEET_NO_NEWS);
+    assert_true(fleet_drain(f, STR("a"), false));
+    assert_int_equal(pick(f, &x, START), 0);
+    assert_false(fleet_drain(f, STR("z"), true));
+}
+
 static void a_wait_that_lasts_is_predicted_to_last(void **state)
 {
     struct fleet *f = *state;
@@ -678,6 +695,7 @@ int main(void)
         TEST(what_is_being_loaded_is_loaded_once),
         TEST(a_long_line_is_worth_a_load_and_a_short_one_is_not),
         TEST(a_model_that_is_loaded_with_other_options_is_not_warm),
+        TEST(a_node_that_is_drained_gets_nothing_new),
         TEST(a_wait_that_lasts_is_predicted_to_last),
         TEST(after_an_ejection_a_node_gets_its_share_little_by_little),
         TEST(equals_take_turns_also_when_some_lack_the_model),
