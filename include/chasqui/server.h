@@ -28,7 +28,7 @@
  *
  * Codecs. Requests and answers of ollama.* and health are JSON here, whatever the client has chosen.
  * Those of other services are bytes, for you to read; chasqui_served_codec() says what they are
- * said to be. Messages are not compressed.
+ * said to be. Messages of 1 KiB and more are compressed for clients that agree.
  *
  * Bounds. A connection has at most max_calls calls, and bodies of 128 MiB together in calls that
  * have not ended; what goes over it is refused with CHASQUI_OVERLOADED. A call's deadline is kept

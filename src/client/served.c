@@ -97,9 +97,25 @@ static int collect(chasqui_served *served, struct str record)
     return r;
 }
 
+/* Compresses where that was agreed on and pays. */
+static struct str shrink(chasqui_served *served, struct str body, struct mcp_ext *ret_ext)
+{
+    uint8_t algorithm = mcp_session_compression(served->call->session);
+    struct str shrunk;
+
+    *ret_ext = (struct mcp_ext){0};
+    if (zip_shrink(&served->server->zip, (enum zip_algorithm)algorithm, body, &shrunk) != 0)
+        return body;
+    ret_ext->has_compression = true;
+    ret_ext->compression = algorithm;
+    ret_ext->raw_len = (uint32_t)body.len;
+    return shrunk;
+}
+
 /* Return: 0; MCP_FULL; <0 the call is to be failed. */
 static int send_record(chasqui_served *served, struct str record)
 {
+    struct mcp_ext ext;
     struct str bytes;
     int r;
 
@@ -109,13 +125,16 @@ static int send_record(chasqui_served *served, struct str record)
         return collect(served, record);
     r = client_coder_answer(&served->server->coder, served->service->known, served->codec, record,
                             &bytes);
-    if (r == 0)
-        r = mcp_call_chunk(served->call, NULL, bytes);
+    if (r < 0)
+        return r;
+    bytes = shrink(served, bytes, &ext);
+    r = mcp_call_chunk(served->call, ext.has_compression ? &ext : NULL, bytes);
     return r == -ECANCELED ? 0 : r;
 }
 
 static int respond(chasqui_served *served, struct str body)
 {
+    struct mcp_ext ext;
     struct str bytes;
     int r;
 
@@ -127,7 +146,10 @@ static int respond(chasqui_served *served, struct str body)
     }
     r = client_coder_answer(&served->server->coder, served->service->known, served->codec, body,
                             &bytes);
-    return r < 0 ? r : mcp_call_respond(served->call, NULL, bytes);
+    if (r < 0)
+        return r;
+    bytes = shrink(served, bytes, &ext);
+    return mcp_call_respond(served->call, ext.has_compression ? &ext : NULL, bytes);
 }
 
 static void end(chasqui_served *served, const struct client_served_out *out)
@@ -306,6 +328,24 @@ static void refuse(struct mcp_call *call, unsigned code, const char *text)
     mcp_call_fail(call, NULL, &error);
 }
 
+/* The body as JSON, or as it is, valid until the next. Return: MCP_OK, or the code to refuse it by. */
+static unsigned open_body(chasqui_server *server, const struct client_server_service *service,
+                          const struct mcp_message *request, struct str *ret)
+{
+    struct str body = request->body;
+    int r = 0;
+
+    if (request->ext->compression != MCP_COMPRESSION_NONE)
+        r = zip_grow(&server->zip, (enum zip_algorithm)request->ext->compression, body,
+                     request->ext->raw_len, &body);
+    if (r == 0)
+        r = client_coder_asked(&server->coder, service->known, (enum codec_id)request->ext->codec,
+                               body, ret);
+    if (r == -ENOMEM)
+        return MCP_RESOURCE_EXHAUSTED;
+    return r < 0 ? MCP_INVALID_ARGUMENT : MCP_OK;
+}
+
 /* Return: the call, charged to its session; NULL it was refused. */
 static chasqui_served *admit(struct client_server_conn *conn, struct mcp_call *call,
                              const struct mcp_message *request)
@@ -314,14 +354,15 @@ static chasqui_served *admit(struct client_server_conn *conn, struct mcp_call *c
     const struct client_server_service *service = client_server_find(server, request->ext->method);
     chasqui_served *served;
     struct str payload;
+    unsigned code;
 
     if (service == NULL) {
         refuse(call, MCP_UNIMPLEMENTED, "no such service");
         return NULL;
     }
-    if (client_coder_asked(&server->coder, service->known, (enum codec_id)request->ext->codec,
-                           request->body, &payload) < 0) {
-        refuse(call, MCP_INVALID_ARGUMENT, "the request is not what its codec says");
+    code = open_body(server, service, request, &payload);
+    if (code != MCP_OK) {
+        refuse(call, code, "the body is not what its codec and compression say");
         return NULL;
     }
     if (mcp_session_charge(call->session, (uint32_t)payload.len) < 0) {

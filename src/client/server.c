@@ -164,6 +164,7 @@ static void loop_fini(chasqui_server *server)
     net_loop_fini(&server->loop);
     mcp_pool_fini(&server->pool);
     client_coder_fini(&server->coder);
+    zip_fini(&server->zip);
 }
 
 static void *server_main(void *arg)
@@ -206,6 +207,7 @@ static int bring_up(chasqui_server *server, int fd)
     }
     mcp_pool_init(&server->pool, NULL);
     client_coder_init(&server->coder, CODEC_JSON, server->settings.hello.max_message);
+    zip_init(&server->zip, server->settings.hello.max_message);
     r = net_listener_open(&server->loop, &server->listener, fd, on_connection);
     if (r == 0) {
         r = start_thread(server);
@@ -245,6 +247,8 @@ static void fill_settings(chasqui_server *server, const chasqui_server_options *
 
     *m = mcp_settings_default;
     m->hello.codecs = STR("\0\1"); /* Protobuf, JSON */
+    m->hello.features |= MCP_FEATURE_COMPRESSION;
+    m->hello.compressions = STR("\0\1\2"); /* none, gzip, zstd */
     m->hello.software = STR("libchasqui/" CHASQUI_VERSION);
     m->hello.max_inflight = (uint16_t)in->max_calls;
     m->hello.max_message = in->max_message;

@@ -67,6 +67,7 @@ struct chasqui_server {
     bool is_closing;
     struct mcp_pool pool;
     struct client_coder coder;
+    struct zip zip;
 };
 
 enum client_served_kind {

@@ -11,7 +11,7 @@ import { CHASQUI } from '../lib/chasqui.mjs';
 import { Process } from '../lib/process.mjs';
 import { file, test, until, within } from '../lib/test.mjs';
 import { SECTIONS, runSection, targetOf } from '../peers/conformance.mjs';
-import { connect, plainConnect } from '../peers/mcp.mjs';
+import { BASE, COMPRESSION, FEATURE, TYPE, connect, plainConnect } from '../peers/mcp.mjs';
 
 const BUILD = path.resolve(path.dirname(realpathSync(CHASQUI)), '../..');
 const SECTION_MS = 300_000;
@@ -57,6 +57,21 @@ test('so is the independent peer: a slow reader gets all of a stream', async (t)
         n += body.toString() === '{"response":"x"}' ? 1 : 0;
     assert.equal(n, 200);
     assert.equal((await call.response).body.toString(), '{"done":true}');
+});
+
+test('long messages travel compressed where both agreed, short ones as they are [M-55]', async (t) => {
+    const sizes = [];
+    const tap = (direction, type, id, payload) => {
+        if (direction === 'in' && (type & BASE) === TYPE.RESPONSE)
+            sizes.push(payload.length);
+    };
+    const hello = { features: FEATURE.BASIC | FEATURE.COMPRESSION, compressions: [COMPRESSION.NONE, COMPRESSION.GZIP] };
+    const client = await connect({ port: service.port, hello, tap });
+    t.after(() => client.close());
+    await client.ready;
+    for (const body of [Buffer.alloc(60_000, 'all work and no play makes a dull boy, '), Buffer.alloc(1000, 'x')])
+        assert.ok((await client.call('echo', body, { compression: COMPRESSION.GZIP }).response).body.equals(body));
+    assert.ok(sizes[0] < 2000 && sizes[1] >= 1000, `${sizes}`);
 });
 
 test('and a plain one, which gets a stream in one piece', async (t) => {
