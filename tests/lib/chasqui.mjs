@@ -42,6 +42,7 @@ const SETTINGS = {
     maxRetries: ['retry', 'max_retries'],
     retryBudget: ['retry', 'budget'],
     resume: ['resume', 'mode'],
+    resumeMax: ['resume', 'max'],
     allowAnonymous: ['allow_anonymous'],
     nodes: ['nodes'],
     aliases: ['models', 'aliases'],
