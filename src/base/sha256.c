@@ -88,7 +88,7 @@ void sha256_feed(struct sha256 *s, struct str bytes)
     }
 }
 
-void sha256_end(struct sha256 *s, char out[static SHA256_HEX_LEN + 1])
+void sha256_end_bytes(struct sha256 *s, uint8_t out[static SHA256_LEN])
 {
     static const char padding[64] = {(char)0x80};
     uint64_t n_bits = s->n_bytes * 8;
@@ -99,6 +99,15 @@ void sha256_end(struct sha256 *s, char out[static SHA256_HEX_LEN + 1])
         length[i] = (char)(uint8_t)(n_bits >> (56 - 8 * i));
     sha256_feed(s, str_make(padding, (kept < 56 ? 56 : 120) - kept));
     sha256_feed(s, str_make(length, sizeof(length)));
-    for (size_t i = 0; i < 8; i++)
-        (void)snprintf(out + 8 * i, 9, "%08x", s->state[i]);
+    for (size_t i = 0; i < SHA256_LEN; i++)
+        out[i] = (uint8_t)(s->state[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+void sha256_end(struct sha256 *s, char out[static SHA256_HEX_LEN + 1])
+{
+    uint8_t bytes[SHA256_LEN];
+
+    sha256_end_bytes(s, bytes);
+    for (size_t i = 0; i < SHA256_LEN; i++)
+        (void)snprintf(out + 2 * i, 3, "%02x", bytes[i]);
 }

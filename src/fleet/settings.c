@@ -126,6 +126,13 @@ const struct setting fleet_rows[N_FLEET_ROWS] = {
      .text = "What goes before the strategy, where the model is loaded: the node of the session "
              "that a request names (header: X-Session-Id, or SESSION of MCP; cookie; source: the "
              "client's address), or that knows most of its prompt (prefix)"},
+    {.key = "routing.cookie_key",
+     .type = SETTING_STRING,
+     .offset = offsetof(struct fleet_settings, cookie_key),
+     .max = 512,
+     .is_secret = true,
+     .text = "Signs the cookie chasqui_session; the same for several gateways before the same "
+             "clients. Without it one is made at each start"},
     {.key = "routing.session_idle",
      .type = SETTING_DURATION,
      .offset = offsetof(struct fleet_settings, routing.session_idle_ns),

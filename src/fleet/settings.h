@@ -19,6 +19,7 @@ struct fleet_settings {
     nsec_t probe_interval_ns;
     struct fleet_routing routing; /* but for what `affinity` says */
     struct strings affinity;
+    char *cookie_key; /* "": made at the start */
 };
 
 /* Its name, or host:port. */
@@ -28,5 +29,5 @@ void node_settings_name(const struct node_settings *node, const struct url *url,
 bool fleet_settings_has_affinity(const struct fleet_settings *s, struct str name);
 struct fleet_routing fleet_settings_routing(const struct fleet_settings *s);
 
-#define N_FLEET_ROWS 6
+#define N_FLEET_ROWS 7
 extern const struct setting fleet_rows[N_FLEET_ROWS];

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "gateway/coding.h"
+#include "gateway/cookie.h"
 #include "gateway/events.h"
 #include "gateway/exchange.h"
 #include "gateway/forward.h"
@@ -59,6 +60,10 @@ static void put_own_fields(const struct door_conn *d, struct buf *out)
 
     if (r == 0)
         r = buf_put(out, d->own_fields);
+    if (r == 0 && d->exchange->set_cookie.len > 0)
+        r = buf_printf(
+            out, "Set-Cookie: " COOKIE_NAME "=" STR_FMT "; Path=/; HttpOnly; SameSite=Lax\r\n",
+            STR_ARG(d->exchange->set_cookie));
     if (r == 0 && d->is_admin && tl->queued_ns > 0)
         r = h1_put_field(
             out, STR("X-Chasqui-Queue-Ms"),

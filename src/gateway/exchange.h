@@ -71,7 +71,9 @@ struct exchange {
     size_t fields_len;  /* without that */
     bool is_resume_off; /* the client wants no resume */
     struct fleet_ask ask;
-    struct prefix prefix; /* of the prompt, for `ask` */
+    struct str cookie;     /* the client's Cookie field, where cookies name sessions; else NULL */
+    struct str set_cookie; /* what it is to get; empty: nothing */
+    struct prefix prefix;  /* of the prompt, for `ask` */
 
     /* The attempt in hand. */
     struct attempt attempt;

@@ -152,6 +152,15 @@ static void make_via(struct gateway *g)
     g->via_token = str_from(str_of(g->via), 4);
 }
 
+static void make_cookie_key(struct gateway *g)
+{
+    uint64_t key[2] = {0};
+
+    (void)!getrandom(key, sizeof(key), 0);
+    (void)snprintf(g->cookie_key, sizeof(g->cookie_key), "%016llx%016llx",
+                   (unsigned long long)key[0], (unsigned long long)key[1]);
+}
+
 /* @is_optional: nobody asked for it, so that it is in use is no reason to give up. */
 static int bind_one(struct addr *at, size_t n, int *ret_fds, const char *what, bool is_optional)
 {
@@ -246,6 +255,7 @@ static int start(struct gateway *g, const struct control_ops *ops, struct buf *e
     int r = parse_listens(g);
 
     make_via(g);
+    make_cookie_key(g);
     if (r == 0)
         r = desk_init(&g->desk, g->view->settings->retry_budget, view_queue_limits(g->view));
     if (r == 0)

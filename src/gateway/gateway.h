@@ -20,7 +20,8 @@ struct gateway {
     struct view *first_view; /* of the start: what needs a restart is still as it says */
     struct reload_counts reloads;
     struct desk desk;
-    struct quota quota; /* of connections to nodes */
+    char cookie_key[33]; /* where routing.cookie_key is not given */
+    struct quota quota;  /* of connections to nodes */
     struct control control;
     struct worker *workers;
     size_t n_workers;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/home.h"
 
+#include "gateway/cookie.h"
+#include "gateway/gateway.h"
+
 /* An address without its port. */
 static struct str host_of(struct str peer)
 {
@@ -15,6 +18,22 @@ static uint64_t session_of(const struct exchange *ex, uint64_t kind, struct str 
     return hash_bytes((struct hash_key){fleet_stable_hash(ex->tl.key), kind}, name);
 }
 
+/* Who has none, or one that is not ours, gets one. */
+static void take_cookie(struct exchange *ex)
+{
+    const char *configured = ex->view->fleet->cookie_key;
+    struct str key = str_of(configured[0] != '\0' ? configured : ex->worker->gateway->cookie_key);
+    struct str id = cookie_find(key, ex->cookie);
+    char value[COOKIE_VALUE_LEN + 1];
+
+    if (id.s == NULL) {
+        cookie_make(key, value);
+        ex->set_cookie = arena_dup(&ex->arena, str_of(value));
+        id = str_head(str_of(value), COOKIE_ID_LEN);
+    }
+    ex->ask.session = session_of(ex, 3, id);
+}
+
 void home_find(struct exchange *ex)
 {
     const struct fleet_settings *s = ex->view->fleet;
@@ -23,6 +42,8 @@ void home_find(struct exchange *ex)
     ex->ask.source = source.len > 0 ? fleet_stable_hash(source) : 0;
     if (ex->request.session.len > 0 && fleet_settings_has_affinity(s, STR("header")))
         ex->ask.session = session_of(ex, 1, ex->request.session);
+    else if (ex->cookie.s != NULL)
+        take_cookie(ex);
     else if (source.len > 0 && fleet_settings_has_affinity(s, STR("source")))
         ex->ask.session = session_of(ex, 2, source);
     if (s->routing.strategy != BALANCE_PREFIX && !fleet_settings_has_affinity(s, STR("prefix")))

@@ -232,6 +232,24 @@ test('a session stays with its node, and after a failure with the next one', asy
         assert.equal(await at('a'), second);
 });
 
+test('a cookie names the session of a client that keeps cookies', async (t) => {
+    const sims = [await Sim.start(t), await Sim.start(t), await Sim.start(t)];
+    const gateway = await Gateway.start(t, { nodes: sims, settings: { strategy: 'round-robin', affinity: ['cookie'] } });
+    await nodesOf(gateway, 3);
+    const first = (await ask(gateway)).headers;
+    const set = first.get('set-cookie');
+    assert.match(set, /^chasqui_session=[0-9a-f]{32}\.[0-9a-f]{32}; Path=\/; HttpOnly; SameSite=Lax$/);
+    const Cookie = `theme=dark; ${set.split(';')[0]}`;
+    for (let i = 0; i < 4; i++) {
+        const { headers } = await ask(gateway, { headers: { Cookie } });
+        assert.equal(headers.get('x-chasqui-node'), first.get('x-chasqui-node'));
+        assert.equal(headers.get('set-cookie'), null);
+    }
+    const forged = Cookie.replace(/.$/, (c) => (c === '0' ? '1' : '0'));
+    assert.notEqual((await ask(gateway, { headers: { Cookie: forged } })).headers.get('set-cookie'), null);
+    assert.equal((await fetch(`${gateway.url}/api/tags`)).headers.get('set-cookie'), null);
+});
+
 test('a conversation returns to the node that knows its beginning', async (t) => {
     const sims = [await Sim.start(t), await Sim.start(t), await Sim.start(t)];
     const gateway = await Gateway.start(t, { nodes: sims, settings: { strategy: 'round-robin' } });

@@ -49,6 +49,7 @@ const SETTINGS = {
     queueTimeout: ['timeouts', 'queue'],
     queueMax: ['queue', 'max'],
     strategy: ['routing', 'strategy'],
+    affinity: ['routing', 'affinity'],
 };
 
 /* The environment of a developer must not change what is tested. */
