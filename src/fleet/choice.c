@@ -33,7 +33,7 @@ static bool serves(const struct fleet_node *node, const struct fleet_ask *ask)
 static unsigned rank(const struct fleet_node *node, const struct fleet_ask *ask, size_t index,
                      nsec_t now)
 {
-    if (ejection_is_out(&node->ejection, now))
+    if (fleet_is_out(node, now))
         return 2;
     return was_tried(ask, index) ? 1 : 0;
 }

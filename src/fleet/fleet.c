@@ -219,6 +219,18 @@ static void set_state(struct fleet_node *node, enum node_state state, const char
     (void)snprintf(node->why, sizeof(node->why), "%s", why);
 }
 
+bool fleet_is_out(const struct fleet_node *node, nsec_t now)
+{
+    return node->needs_proof || ejection_is_out(&node->ejection, now);
+}
+
+bool fleet_wants_proof(const struct fleet *f, uint16_t index, nsec_t now)
+{
+    const struct fleet_node *node = &f->nodes[index];
+
+    return node->needs_proof && !ejection_is_out(&node->ejection, now);
+}
+
 /* At most half of the nodes that are up may be out, and never the last. */
 static bool may_eject(const struct fleet *f, nsec_t now)
 {
@@ -226,8 +238,16 @@ static bool may_eject(const struct fleet *f, nsec_t now)
     size_t n_out = 0;
 
     for (size_t i = 0; i < f->n_slots; i++)
-        n_out += is_up(&f->nodes[i]) && ejection_is_out(&f->nodes[i].ejection, now);
+        n_out += is_up(&f->nodes[i]) && fleet_is_out(&f->nodes[i], now);
     return (n_out + 1) * 2 <= n_up;
+}
+
+/* Its HTTP server may answer although generation is dead: a token must show that it is not. */
+static void eject(struct fleet *f, struct fleet_node *node, nsec_t now)
+{
+    ejection_eject(&node->ejection, now, &f->rng);
+    node->needs_proof =
+        node->resident.n_models > 0 && str_eq(str_of(node->url.scheme), STR("http"));
 }
 
 static enum fleet_news blame_failure(struct fleet *f, struct fleet_node *node, const char *why,
@@ -236,7 +256,7 @@ static enum fleet_news blame_failure(struct fleet *f, struct fleet_node *node, c
     if (ejection_feed(&node->ejection, /* failed= */ true, now) != EJECTION_DUE ||
         !may_eject(f, now))
         return FLEET_NO_NEWS;
-    ejection_eject(&node->ejection, now, &f->rng);
+    eject(f, node, now);
     (void)snprintf(node->why, sizeof(node->why), "%s", why);
     return FLEET_NODE_EJECTED;
 }
@@ -371,6 +391,24 @@ bool fleet_charge(struct fleet *f, uint16_t index, const struct fleet_outcome *o
     return true;
 }
 
+/* Only a model that is loaded is asked for a proof. */
+static enum fleet_news take_proof(struct fleet *f, struct fleet_node *node, enum fleet_proof proof,
+                                  nsec_t now)
+{
+    if (!node->needs_proof || ejection_is_out(&node->ejection, now))
+        return FLEET_NO_NEWS;
+    if (proof == PROOF_FAILED) {
+        eject(f, node, now);
+        (void)snprintf(node->why, sizeof(node->why), "generates nothing for a probe");
+        return FLEET_NODE_EJECTED;
+    }
+    if (proof == PROOF_GIVEN || node->resident.n_models == 0) {
+        node->needs_proof = false;
+        node->ejection.until = now; /* its slow start begins */
+    }
+    return FLEET_NO_NEWS;
+}
+
 /* What has answered here is loaded, as long as it is listed. */
 static void keep_proven(const struct fleet_node *node, struct fleet_report *report)
 {
@@ -400,7 +438,8 @@ enum fleet_news fleet_apply(struct fleet *f, uint16_t index, struct fleet_report
     node->can_render =
         strcmp(node->url.scheme, "http") == 0 && strverscmp(node->version, "0.30") >= 0;
     if (before == NODE_UP)
-        return FLEET_NO_NEWS;
+        return take_proof(f, node, report->proof, now);
+    node->needs_proof = false;
     slots_forget(&node->slots);
     set_state(node, NODE_UP, "", now);
     ejection_reset(&node->ejection, now);

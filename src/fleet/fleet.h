@@ -75,6 +75,7 @@ struct fleet_node {
     uint32_t tier;      /* the lowest that can serve does */
     uint64_t name_hash; /* the same in every process */
     struct ejection ejection;
+    bool needs_proof;  /* it was ejected, and is out until it has generated a token for a probe */
     nsec_t lost_at;    /* when a lost connection last counted against it */
     nsec_t charged_at; /* when one last cost a token of the retry budget */
 };
@@ -112,6 +113,12 @@ struct fleet {
     uint64_t n_blobs;                         /* ever */
 };
 
+enum fleet_proof {
+    PROOF_NONE, /* it was not asked for one */
+    PROOF_GIVEN,
+    PROOF_FAILED,
+};
+
 /* What a probe learned. */
 struct fleet_report {
     bool is_ok;
@@ -121,6 +128,7 @@ struct fleet_report {
     struct models listed;   /* of /api/ps */
     struct models resident; /* of these, the ones that are loaded for certain */
     uint64_t loaded_bytes;  /* of the listed ones together */
+    enum fleet_proof proof;
 };
 
 /* What the rest of the house may want to log. */
@@ -213,6 +221,12 @@ void fleet_unref(struct fleet *f, uint16_t index);
  */
 MUST_USE int fleet_pick(struct fleet *f, const struct fleet_ask *ask, uint64_t n_waiting,
                         nsec_t now, struct fleet_choice *ret_choice);
+
+/* Left alone after an ejection, or until it has proven that it can generate. */
+bool fleet_is_out(const struct fleet_node *node, nsec_t now);
+
+/* Whether a probe is to let it generate a token: its time out is over. */
+bool fleet_wants_proof(const struct fleet *f, uint16_t index, nsec_t now);
 
 /* The answer has begun. Return: whether there may be more slots now. */
 bool fleet_begin(struct fleet *f, struct fleet_choice *choice);

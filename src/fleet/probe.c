@@ -5,23 +5,25 @@
 
 #include "api/merge.h"
 #include "base/err.h"
+#include "json/writer.h"
 
 #define ANSWER_MAX    (16 * 1024 * 1024)
 #define DOWN_INTERVAL NSEC_PER_SEC
+#define PROOF_NS      (10 * NSEC_PER_SEC) /* a token, behind what the node does already */
 
 enum question {
     ASK_VERSION,
     ASK_TAGS,
     ASK_PS,
     ASK_PS_AGAIN, /* before 0.30 only */
+    ASK_PROOF,    /* after an ejection only */
     N_QUESTIONS
 };
 
 static const struct str targets[N_QUESTIONS] = {
-    [ASK_VERSION] = STR_INIT("/api/version"),
-    [ASK_TAGS] = STR_INIT("/api/tags"),
-    [ASK_PS] = STR_INIT("/api/ps"),
-    [ASK_PS_AGAIN] = STR_INIT("/api/ps"),
+    [ASK_VERSION] = STR_INIT("/api/version"), [ASK_TAGS] = STR_INIT("/api/tags"),
+    [ASK_PS] = STR_INIT("/api/ps"),           [ASK_PS_AGAIN] = STR_INIT("/api/ps"),
+    [ASK_PROOF] = STR_INIT("/api/generate"),
 };
 
 struct probe {
@@ -37,6 +39,8 @@ struct probe {
     struct buf body;
     struct buf first_ps; /* the first answer to /api/ps, while it is asked again */
     struct buf fields;
+    struct buf proof; /* the body of ASK_PROOF, and its fields */
+    struct buf proof_fields;
     struct fleet_report report;
     bool is_running;
     bool is_retried; /* a stale connection was replaced once */
@@ -46,6 +50,7 @@ struct probe {
 };
 
 static void ask(struct probe *p, bool is_fresh);
+static void ask_for_token(struct probe *p, struct str model);
 
 static void report_fini(struct fleet_report *report)
 {
@@ -163,10 +168,41 @@ static int read_answer(struct probe *p)
     case ASK_PS_AGAIN:
         return read_models(
             p, (struct listing){.models = &p->report.resident, .first = buf_str(&p->first_ps)});
+    case ASK_PROOF:
     case N_QUESTIONS:
         break;
     }
     return -EINVAL;
+}
+
+/* Any model that is loaded; NULL: none is. */
+static const char *loaded_model(const struct models *m)
+{
+    for (size_t i = 0; i < m->n_slots; i++)
+        if (m->slots[i].key != NULL)
+            return m->slots[i].key;
+    return NULL;
+}
+
+/* It answers all the same: it is not down. */
+static void end_proof(struct probe *p, enum fleet_proof proof)
+{
+    p->report.proof = proof;
+    finish(p, true);
+}
+
+/* The listings are read: does it generate? */
+static void conclude(struct probe *p)
+{
+    const char *model = loaded_model(&p->report.resident);
+
+    if (model == NULL || !p->prober->ops->wants_proof(p->prober, p->index)) {
+        finish(p, true);
+        return;
+    }
+    leave_round(p); /* it may take its time */
+    p->question = ASK_PROOF;
+    ask_for_token(p, str_of(model));
 }
 
 static void ask_next(struct probe *p)
@@ -180,13 +216,15 @@ static void ask_next(struct probe *p)
         if (p->report.listed.n_models > 0 && !is_old)
             models_add_common(&p->report.resident, &p->report.listed, &p->report.listed);
         if (p->report.listed.n_models == 0 || !is_old) {
-            finish(p, true);
+            conclude(p);
             return;
         }
         p->first_ps = p->body;
         p->body = t;
     }
-    if (p->question == N_QUESTIONS)
+    if (p->question == ASK_PROOF)
+        conclude(p);
+    else if (p->question == N_QUESTIONS)
         finish(p, true);
     else
         ask(p, /* is_fresh= */ false);
@@ -197,6 +235,10 @@ static void on_end(struct attempt *a)
     struct probe *p = container_of(a, struct probe, attempt);
     char why[128];
 
+    if (p->question == ASK_PROOF) {
+        end_proof(p, p->status == 200 ? PROOF_GIVEN : PROOF_FAILED);
+        return;
+    }
     if (p->status != 200) {
         (void)snprintf(why, sizeof(why), "%s answered %d: is it an Ollama server?",
                        targets[p->question].s, p->status);
@@ -237,6 +279,10 @@ static void on_fail(struct attempt *a, enum call_outcome outcome, int err)
 {
     struct probe *p = container_of(a, struct probe, attempt);
 
+    if (p->question == ASK_PROOF) {
+        end_proof(p, PROOF_FAILED);
+        return;
+    }
     if (outcome == CALL_STALE_CONNECTION && !p->is_retried) {
         p->is_retried = true;
         ask(p, /* is_fresh= */ true);
@@ -274,6 +320,56 @@ static void ask(struct probe *p, bool is_fresh)
         give_up(p, err_text(r));
 }
 
+static int put_question(struct probe *p, struct str model)
+{
+    struct json_writer w;
+    struct model_key key;
+
+    if (model_key_parse(model, &key) < 0)
+        return -EINVAL;
+    buf_reset(&p->proof);
+    json_writer_init(&w, &p->proof);
+    json_begin_object(&w);
+    json_key(&w, "model");
+    json_str(&w, model_key_short(&key));
+    json_key(&w, "prompt");
+    json_str(&w, STR("1"));
+    json_key(&w, "stream");
+    json_bool(&w, false);
+    json_key(&w, "options");
+    json_begin_object(&w);
+    json_key(&w, "num_predict");
+    json_u64(&w, 1);
+    json_end(&w);
+    json_end(&w);
+    return json_writer_result(&w);
+}
+
+static void ask_for_token(struct probe *p, struct str model)
+{
+    struct str body;
+    int r = put_question(p, model);
+
+    body = buf_str(&p->proof);
+    buf_reset(&p->body);
+    buf_reset(&p->proof_fields);
+    if (r == 0)
+        r = buf_printf(&p->proof_fields,
+                       STR_FMT "Content-Type: application/json\r\nContent-Length: %zu\r\n",
+                       STR_ARG(buf_str(&p->fields)), body.len);
+    p->request = (struct attempt_request){
+        .method = STR("POST"),
+        .target = targets[ASK_PROOF],
+        .fields = buf_str(&p->proof_fields),
+        .body = body,
+    };
+    net_timer_arm(p->prober->loop, &p->timer, time_now() + PROOF_NS);
+    if (r == 0)
+        r = attempt_start(&p->attempt, &probe_ops, &p->upstream, &p->request, false);
+    if (r < 0)
+        give_up(p, err_text(r));
+}
+
 static void start(struct probe *p)
 {
     p->is_running = true;
@@ -292,6 +388,10 @@ static void on_timer(struct net_timer *timer)
         return;
     }
     attempt_cancel(&p->attempt);
+    if (p->question == ASK_PROOF) {
+        end_proof(p, PROOF_FAILED);
+        return;
+    }
     p->is_silent = true;
     (void)snprintf(why, sizeof(why), "no answer to %s within %lld ms", targets[p->question].s,
                    (long long)(p->prober->settings->timeout_ns / NSEC_PER_MSEC));
@@ -337,6 +437,8 @@ static int probe_init(struct probe *p, struct str name, const struct url *url)
     p->body = BUF_INIT(ANSWER_MAX);
     p->first_ps = BUF_INIT(ANSWER_MAX);
     p->fields = BUF_INIT(1024);
+    p->proof = BUF_INIT(2048);
+    p->proof_fields = BUF_INIT(2048);
     r = buf_printf(&p->fields, "User-Agent: chasqui/%s\r\nVia: " STR_FMT "\r\n", CHASQUI_VERSION,
                    STR_ARG(prober->settings->via));
     if (r == 0)
@@ -353,6 +455,8 @@ static void probe_fini(struct probe *p)
     buf_fini(&p->body);
     buf_fini(&p->first_ps);
     buf_fini(&p->fields);
+    buf_fini(&p->proof);
+    buf_fini(&p->proof_fields);
 }
 
 int prober_add(struct prober *prober, uint16_t index, struct str name, const struct url *url)

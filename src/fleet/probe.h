@@ -23,6 +23,8 @@ struct probe_settings {
 
 struct prober_ops {
     const char *name;
+    /* Whether a model that is loaded is to generate one token before the node is back in use. */
+    bool (*wants_proof)(struct prober *p, uint16_t index);
     /*
      * What a node said; the receiver may take the sets out of @report, what is left in it is freed.
      */

@@ -54,8 +54,14 @@ static void on_gone(struct prober *p, uint16_t index)
     desk_node_unref(&control_of(p)->gateway->desk, index);
 }
 
+static bool wants_proof(struct prober *p, uint16_t index)
+{
+    return desk_wants_proof(&control_of(p)->gateway->desk, index);
+}
+
 static const struct prober_ops prober_ops = {
     .name = "control",
+    .wants_proof = wants_proof,
     .on_report = on_report,
     .on_round = on_round,
     .on_gone = on_gone,

@@ -420,6 +420,16 @@ void desk_report(struct desk *d, uint16_t node, struct fleet_report *report,
     unlock_and_call(d, &called);
 }
 
+bool desk_wants_proof(struct desk *d, uint16_t node)
+{
+    bool wants;
+
+    lock(d);
+    wants = fleet_wants_proof(&d->fleet, node, time_now());
+    unlock(d);
+    return wants;
+}
+
 static void ref_all(struct desk *d, const uint16_t *nodes, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -480,7 +490,7 @@ static void copy_node(const struct fleet_node *n, struct desk_node *ret_node)
         .is_drained = n->is_drained,
         .is_leaving = n->life == NODE_LEAVING,
         .state = n->state,
-        .is_ejected = ejection_is_out(&n->ejection, time_now()),
+        .is_ejected = fleet_is_out(n, time_now()),
         .in_flight = n->in_flight,
         .slots_setting = n->slots_setting,
         .n_granted = n->n_granted,

@@ -192,6 +192,9 @@ enum fleet_other desk_look_for_other(struct desk *d, const struct fleet_ask *ask
 void desk_report(struct desk *d, uint16_t node, struct fleet_report *report,
                  struct desk_news *ret_news);
 
+/* As fleet_wants_proof(). */
+bool desk_wants_proof(struct desk *d, uint16_t node);
+
 /* As fleet_place(), fleet_place_blob(), fleet_blob_put(); a reference of each node is taken. */
 MUST_USE int desk_place(struct desk *d, const struct placement *policy,
                         const struct place_question *q, uint16_t *out, size_t *ret_n);

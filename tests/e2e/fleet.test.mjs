@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { Gateway, SIM_MODEL, Sim, runChasqui } from '../lib/chasqui.mjs';
+import { FakeNode } from '../lib/fake-node.mjs';
 import { test, until, within } from '../lib/test.mjs';
 
 const GENERATE = '/api/generate';
@@ -291,6 +292,29 @@ test('chasqui nodes drain: what runs goes on, nothing new comes, until undrain',
     assert.equal((await nodes('empty', first)).code, 2);
     const bad = await fetch(`${gateway.adminUrl}/admin/nodes`, { method: 'POST', body: '{"name":1}' });
     assert.equal(bad.status, 400);
+});
+
+test('a node that was ejected generates a token for a probe before it is back', { timeout: 30_000 }, async (t) => {
+    let isWell = false;
+    const isProof = (req) => JSON.parse(req.text).options.num_predict === 1;
+    const node = await FakeNode.start(t, (req, res) => {
+        if (isWell) {
+            FakeNode.answerDone(req, res);
+            return;
+        }
+        res.statusCode = 502;
+        res.end('{"error":"dead"}');
+    }, { isLoaded: true });
+    const sim = await Sim.start(t, { models: [node.model] });
+    const gateway = await Gateway.start(t, { nodes: [node, sim], settings: { strategy: 'round-robin', probes: '50ms' } });
+    const state = async () => (await gateway.nodes()).find((n) => n.url === node.url).state;
+    while ((await state()) !== 'ejected')
+        assert.equal((await ask(gateway, { model: node.model })).status, 200);
+    await until(() => node.requests.some(isProof), 'a probe asks for a token');
+    assert.equal(await state(), 'ejected');
+    isWell = true;
+    await until(async () => (await state()) === 'up', 'it is back', 20_000);
+    assert.ok(isProof(node.last));
 });
 
 test('nobody is left behind when the gateway ends while requests wait', async (t) => {

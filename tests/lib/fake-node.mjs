@@ -16,14 +16,15 @@ const PROBES = {
 const DIGEST = 'f'.repeat(64);
 
 function tags(model) {
-    return { models: [{ name: model, model, modified_at: '2025-01-01T00:00:00Z', size: 1, digest: DIGEST, details: {} }] };
+    return { models: [{ name: model, model, modified_at: '2025-01-01T00:00:00Z', size: 1, digest: DIGEST, details: {}, expires_at: '2099-01-01T00:00:00Z' }] };
 }
 
 export class FakeNode {
     /** @handler: (request with .text, response, nth) for everything but probes. */
-    static async start(owner, handler = FakeNode.answerDone, { model = 'fake:latest' } = {}) {
+    static async start(owner, handler = FakeNode.answerDone, { model = 'fake:latest', isLoaded = false } = {}) {
         const node = new FakeNode();
         node.model = model;
+        node.isLoaded = isLoaded;
         node.requests = []; /* {method, url, headers, rawHeaders, text, socket} */
         node.server = createServer((req, res) => node.#serve(req, res, handler));
         node.server.keepAliveTimeout = 0;
@@ -48,7 +49,8 @@ export class FakeNode {
     }
 
     async #serve(req, res, handler) {
-        const probe = req.url === '/api/tags' ? tags(this.model) : PROBES[req.url];
+        const isListing = req.url === '/api/tags' || (req.url === '/api/ps' && this.isLoaded);
+        const probe = isListing ? tags(this.model) : PROBES[req.url];
         if (probe !== undefined) {
             res.setHeader('Content-Type', typeof probe === 'string' ? 'text/plain' : 'application/json; charset=utf-8');
             res.end(typeof probe === 'string' ? probe : JSON.stringify(probe));

@@ -486,6 +486,42 @@ static void a_model_that_is_loaded_with_other_options_is_not_warm(void **state)
     }
 }
 
+static void prove(struct fleet *f, uint16_t index, enum fleet_proof proof, nsec_t now)
+{
+    struct fleet_report report = {.is_ok = true, .version = "0.11.4", .proof = proof};
+
+    put(f, &report.models, X);
+    put(f, &report.listed, X);
+    put(f, &report.resident, X);
+    (void)fleet_apply(f, index, &report, now);
+    models_fini(&report.models);
+    models_fini(&report.listed);
+    models_fini(&report.resident);
+}
+
+static void an_ejected_node_generates_a_token_before_it_is_back(void **state)
+{
+    struct fleet *f = *state;
+    const struct fleet_ask x = two_nodes(f, BALANCE_LEAST_LOADED, 0);
+    struct fleet_node *node = &f->nodes[0];
+
+    fleet_mark_resident(f, 0, X, x.hash);
+    f->nodes[0].in_flight = 3;
+    for (int i = 0; i < 3; i++)
+        (void)leave(f, 0, CALL_STATUS_502_504, START, START);
+    assert_true(fleet_is_out(node, START));
+    assert_false(fleet_wants_proof(f, 0, START));
+    assert_true(fleet_is_out(node, START + 2 * S));
+    assert_true(fleet_wants_proof(f, 0, START + 2 * S));
+    assert_int_equal(pick(f, &x, START + 2 * S), 1);
+    prove(f, 0, PROOF_FAILED, START + 2 * S);
+    assert_false(fleet_wants_proof(f, 0, START + 2 * S)); /* out for longer */
+    assert_true(fleet_is_out(node, START + 10 * S));
+    prove(f, 0, PROOF_GIVEN, START + 10 * S);
+    assert_false(fleet_is_out(node, START + 10 * S));
+    assert_int_equal(pick(f, &x, START + 10 * S), 0);
+}
+
 static void a_node_that_is_drained_gets_nothing_new(void **state)
 {
     struct fleet *f = *state;
@@ -695,6 +731,7 @@ int main(void)
         TEST(what_is_being_loaded_is_loaded_once),
         TEST(a_long_line_is_worth_a_load_and_a_short_one_is_not),
         TEST(a_model_that_is_loaded_with_other_options_is_not_warm),
+        TEST(an_ejected_node_generates_a_token_before_it_is_back),
         TEST(a_node_that_is_drained_gets_nothing_new),
         TEST(a_wait_that_lasts_is_predicted_to_last),
         TEST(after_an_ejection_a_node_gets_its_share_little_by_little),
