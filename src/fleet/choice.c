@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "fleet/fleet.h"
 
+#include <errno.h>
+
 #define N_RANKS       3
 #define SLOW_START_NS (30 * NSEC_PER_SEC)
 
@@ -237,6 +239,7 @@ int fleet_pick(struct fleet *f, const struct fleet_ask *ask, uint64_t n_waiting,
     bool is_known;
     size_t n = find_candidates(f, ask, n_waiting, now, &is_known);
     size_t at;
+    int r;
 
     if (n == 0)
         return is_known ? FLEET_NO_NODE : FLEET_NO_MODEL;
@@ -246,8 +249,9 @@ int fleet_pick(struct fleet *f, const struct fleet_ask *ask, uint64_t n_waiting,
     if (at == BALANCE_WAIT)
         return FLEET_BUSY;
     chosen = &f->candidates[at];
-    if (take(f, chosen->index, ask, now, ret_choice) < 0)
-        return FLEET_BUSY;
+    r = take(f, chosen->index, ask, now, ret_choice);
+    if (r < 0)
+        return r == -ENOBUFS ? FLEET_BUSY : r; /* who waits must have somebody to wait for */
     remember(f, ask, &known, chosen->index, now);
     ret_choice->why = why;
     ret_choice->is_load = !chosen->is_warm;

@@ -217,7 +217,7 @@ void fleet_unref(struct fleet *f, uint16_t index);
  * strategy decides, see balance.h. Counts the grant; fleet_leave() gives it back.
  * @n_waiting:  who waits for the model, this one included
  *
- * Return: 0; FLEET_NO_MODEL; FLEET_NO_NODE; FLEET_BUSY.
+ * Return: 0; FLEET_NO_MODEL; FLEET_NO_NODE; FLEET_BUSY; -ENOMEM.
  */
 MUST_USE int fleet_pick(struct fleet *f, const struct fleet_ask *ask, uint64_t n_waiting,
                         nsec_t now, struct fleet_choice *ret_choice);

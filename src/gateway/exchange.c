@@ -413,6 +413,10 @@ void exchange_take_turn(struct exchange *ex, int r)
         queued_refuse(ex, REASON_queue_full);
         return;
     }
+    if (r < 0) {
+        exchange_refuse(ex, REASON_overload, NULL);
+        return;
+    }
     if (r != 0) {
         no_grant(ex, r);
         return;
