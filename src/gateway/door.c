@@ -10,6 +10,7 @@
 #include "gateway/exchange.h"
 #include "gateway/forward.h"
 #include "gateway/gateway.h"
+#include "gateway/home.h"
 #include "gateway/upload.h"
 #include "observe/log.h"
 
@@ -420,6 +421,7 @@ static int on_head(struct http_conn *c, const struct h1_head *head)
     if (admit(d, head) != 0)
         return HTTP_CONN_REFUSED;
     d->wants_events = events_are_wanted(d->exchange->route, head);
+    home_take_cookie(d->exchange, head);
     r = forward_prepare(d->exchange, head, &d->exchange->view->keys, worker_of(c)->gateway->via);
     if (r == -ENOMEM)
         refuse(d, REASON_overload, NULL);

@@ -133,9 +133,6 @@ int forward_prepare(struct exchange *ex, const struct h1_head *head, const struc
     ex->request.traceparent = arena_dup(&ex->arena, h1_field_get(head, STR("traceparent")));
     ex->request.session = arena_dup(&ex->arena, h1_field_get(head, STR("x-session-id")));
     ex->request.hops = count_hops(head);
-    if (fleet_settings_has_affinity(ex->view->fleet, STR("cookie")) ||
-        ex->view->fleet->routing.strategy == BALANCE_COOKIE)
-        ex->cookie = arena_dup(&ex->arena, h1_field_get(head, STR("cookie")));
     ex->is_resume_off = str_eq_nocase(h1_field_get(head, STR("x-chasqui-resume")), STR("off"));
     ex->tl.trace_id = arena_dup(&ex->arena, trace_id(head));
     return 0;

@@ -34,6 +34,14 @@ static void take_cookie(struct exchange *ex)
     ex->ask.session = session_of(ex, 3, id);
 }
 
+void home_take_cookie(struct exchange *ex, const struct h1_head *head)
+{
+    const struct fleet_settings *s = ex->view->fleet;
+
+    if (fleet_settings_has_affinity(s, STR("cookie")) || s->routing.strategy == BALANCE_COOKIE)
+        ex->cookie = arena_dup(&ex->arena, h1_field_get(head, STR("cookie")));
+}
+
 void home_find(struct exchange *ex)
 {
     const struct fleet_settings *s = ex->view->fleet;

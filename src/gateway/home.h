@@ -8,5 +8,8 @@
 
 #include "gateway/exchange.h"
 
+/* Keeps the Cookie field, where the configuration looks at it. */
+void home_take_cookie(struct exchange *ex, const struct h1_head *head);
+
 /* Fills what of ex->ask affinity needs. */
 void home_find(struct exchange *ex);
