@@ -164,6 +164,8 @@ test('schema, manual and reference have the same keys', async (t) => {
     const rows = [...(await printed('--print-reference')).matchAll(/^\| `([a-z_.]+)` \|/gm)].map((m) => m[1]);
     const entries = [...(await printed('--print-manual')).matchAll(/^\.B ([a-z_.]+)$/gm)].map((m) => m[1]);
     assert.ok(rows.length > 30);
-    assert.deepEqual([...keys].sort(), [...rows].sort());
+    /* A secret may also stand in a file: a key of the schema without a row of its own. */
+    const own = keys.filter((key) => !(key.endsWith('_file') && keys.includes(key.slice(0, -'_file'.length))));
+    assert.deepEqual([...own].sort(), [...rows].sort());
     assert.deepEqual(entries, rows);
 });
