@@ -193,19 +193,6 @@ static void take_text(struct facts *f, struct api_text *text, const struct json_
     f->text = hash_text(f->text, t->raw);
 }
 
-static bool is_begin(const struct json_token *t)
-{
-    return t->type == JSON_OBJECT_BEGIN || t->type == JSON_ARRAY_BEGIN;
-}
-
-/* @r stands behind the begin of a container. */
-static bool is_empty(struct json_reader r)
-{
-    struct json_token t;
-
-    return json_next(&r, &t) == 0 && (t.type == JSON_ARRAY_END || t.type == JSON_OBJECT_END);
-}
-
 static void take(struct facts *f, const struct field *field, const struct json_token *t,
                  const struct json_reader *r)
 {
@@ -230,7 +217,7 @@ static void take(struct facts *f, const struct field *field, const struct json_t
         take_text(f, &f->piece.thinking, t);
         break;
     case TAKE_MORE:
-        f->piece.has_more |= is_begin(t) ? !is_empty(*r) : t->type != JSON_NULL;
+        f->piece.has_more |= json_is_begin(t) ? !json_is_empty(r) : t->type != JSON_NULL;
         break;
     case TAKE_COUNTER:
         if (json_to_u64(t, &value) == 0)
@@ -280,7 +267,7 @@ static int take_member(struct json_reader *r, enum place places[static PLACES_DE
         note_string(f, field, t.raw);
     if (field != NULL)
         take(f, field, &t, r);
-    return is_begin(&t) ? enter(r, places, field != NULL ? field->into : IN_NOTHING) : 0;
+    return json_is_begin(&t) ? enter(r, places, field != NULL ? field->into : IN_NOTHING) : 0;
 }
 
 /* Looks only where the table leads, so what stands in tool arguments or in a text means nothing. */
@@ -300,7 +287,7 @@ static int read_record(struct str json, struct facts *f)
             return -EX_JSON_SYNTAX; /* a record is an object */
         if (t.type == JSON_KEY)
             rc = take_member(&r, places, f, &t);
-        else if (is_begin(&t))
+        else if (json_is_begin(&t))
             rc = enter(&r, places, places[t.depth]);
         if (rc < 0)
             return rc;

@@ -39,7 +39,7 @@ static int read_digests(struct json_reader *r, struct api_create *create)
         rc = json_next(r, &t);
         if (rc < 0)
             return rc;
-        if (t.type == JSON_OBJECT_BEGIN || t.type == JSON_ARRAY_BEGIN)
+        if (json_is_begin(&t))
             rc = json_leave(r);
         else if (t.type == JSON_STRING && api_digest_parse(t.raw, &hex) == 0 &&
                  create->n_digests < API_DIGESTS_MAX)
@@ -75,7 +75,7 @@ static int read_create_member(struct json_reader *r, const struct json_token *ke
         return rc;
     if (has_digests && t.type == JSON_OBJECT_BEGIN)
         return read_digests(r, create);
-    if (t.type == JSON_OBJECT_BEGIN || t.type == JSON_ARRAY_BEGIN)
+    if (json_is_begin(&t))
         return json_leave(r);
     if (is_from && t.type == JSON_STRING)
         take_from(create, &t);
@@ -164,7 +164,7 @@ int api_step_read(struct str record, struct api_step *ret_step)
         if (rc < 0)
             return rc;
         take_step(ret_step, &key, &t);
-        if (t.type == JSON_OBJECT_BEGIN || t.type == JSON_ARRAY_BEGIN)
+        if (json_is_begin(&t))
             rc = json_leave(&r);
         if (rc < 0)
             return rc;

@@ -92,7 +92,7 @@ static int read_element(struct element *e)
         rc = json_next(&r, &t);
         if (rc < 0)
             break;
-        if (t.type == JSON_OBJECT_BEGIN || t.type == JSON_ARRAY_BEGIN)
+        if (json_is_begin(&t))
             rc = json_leave(&r);
         else if (t.type == JSON_NUMBER && json_key_is(&key, STR("size")))
             (void)!json_to_u64(&t, &e->model.size);

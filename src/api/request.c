@@ -207,7 +207,7 @@ static int take_value(struct reading *r, enum use use)
         take_text(r, &t, r->old_name_text, &r->old_name, &r->old_name_raw);
     else
         take_stream(r, &t);
-    return t.type == JSON_OBJECT_BEGIN || t.type == JSON_ARRAY_BEGIN ? json_leave(&r->json) : 0;
+    return json_is_begin(&t) ? json_leave(&r->json) : 0;
 }
 
 static int read_object(struct reading *r)

@@ -364,7 +364,7 @@ int json_skip(struct json_reader *r, struct str *ret_raw)
         t.type == JSON_END)
         return -EX_JSON_SYNTAX;
     start = r->base + json_token_offset(r, &t);
-    if (t.type == JSON_OBJECT_BEGIN || t.type == JSON_ARRAY_BEGIN) {
+    if (json_is_begin(&t)) {
         rc = json_leave(r);
         if (rc < 0)
             return rc;
@@ -372,6 +372,14 @@ int json_skip(struct json_reader *r, struct str *ret_raw)
     if (ret_raw != NULL)
         *ret_raw = str_make(start, (size_t)(r->at - start));
     return 0;
+}
+
+bool json_is_empty(const struct json_reader *r)
+{
+    struct json_reader ahead = *r;
+    struct json_token t;
+
+    return json_next(&ahead, &t) == 0 && (t.type == JSON_ARRAY_END || t.type == JSON_OBJECT_END);
 }
 
 int json_element(struct json_reader *r)

@@ -62,6 +62,11 @@ void json_reader_init(struct json_reader *r, struct str bytes);
  */
 MUST_USE int json_next(struct json_reader *r, struct json_token *ret_token);
 
+static inline bool json_is_begin(const struct json_token *t)
+{
+    return t->type == JSON_OBJECT_BEGIN || t->type == JSON_ARRAY_BEGIN;
+}
+
 /**
  * json_skip() - pass over the value that is next
  *
@@ -82,6 +87,9 @@ MUST_USE int json_leave(struct json_reader *r);
 enum {
     JSON_LAST = 1,
 };
+
+/* Whether the container whose begin was read last has nothing in it; nothing is read. */
+bool json_is_empty(const struct json_reader *r);
 
 /**
  * json_element() - whether an array has one more element

@@ -94,19 +94,6 @@ static bool is_nothing(const struct json_token *t)
            (t->type == JSON_STRING && t->raw.len == 0) || (t->type == JSON_NUMBER && is_zero(t));
 }
 
-/* An empty array or object follows as its end; @r stands behind its begin. */
-static bool is_empty(struct json_reader r)
-{
-    struct json_token t;
-
-    return json_next(&r, &t) == 0 && (t.type == JSON_ARRAY_END || t.type == JSON_OBJECT_END);
-}
-
-static bool is_begin(const struct json_token *t)
-{
-    return t->type == JSON_OBJECT_BEGIN || t->type == JSON_ARRAY_BEGIN;
-}
-
 static void take_limit(struct found *f, const struct json_token *t)
 {
     /* A negative number means: no limit of the client's. */
@@ -139,7 +126,7 @@ static void take(struct found *f, const struct field *field, const struct json_t
         f->rule.is_repeatable |= t->type == JSON_NUMBER && is_zero(t);
         break;
     case USE_REFUSE:
-        if (is_begin(t) ? !is_empty(*r) : !is_nothing(t))
+        if (json_is_begin(t) ? !json_is_empty(r) : !is_nothing(t))
             f->rule.why_not = field->why_not;
         break;
     case USE_FORMAT:
@@ -170,7 +157,7 @@ static int take_member(struct json_reader *r, enum place places[static PLACES_DE
     if (rc < 0)
         return rc;
     take(f, field, &t, r);
-    return is_begin(&t) ? enter(r, places, field->into) : 0;
+    return json_is_begin(&t) ? enter(r, places, field->into) : 0;
 }
 
 static int find(struct str body, struct found *f)
@@ -188,7 +175,7 @@ static int find(struct str body, struct found *f)
             return rc;
         if (t.type == JSON_KEY)
             rc = take_member(&r, places, f, &t);
-        else if (is_begin(&t) && t.depth > 0)
+        else if (json_is_begin(&t) && t.depth > 0)
             rc = enter(&r, places, places[t.depth]);
         if (rc < 0)
             return rc;
