@@ -27,7 +27,6 @@ struct door_conn {
     struct exchange *exchange;   /* of the request in hand */
     struct str own_fields;       /* fields the door adds to the answer; in the exchange's arena */
     enum zip_algorithm coding;   /* of the request's body */
-    bool wants_events;           /* rather than NDJSON */
     bool is_in_events;           /* the answer in hand */
     bool is_admin;               /* may see how its request was carried */
     char peer[NET_PEER_MAX];     /* "" until an access line needs it */
@@ -85,7 +84,7 @@ static void sink_head(struct sink *s, const struct answer_head *head)
     struct buf own = {.data = text, .cap = sizeof(text), .max = sizeof(text)};
 
     put_own_fields(d, &own);
-    d->is_in_events = d->wants_events && head->status == 200 && !head->has_length &&
+    d->is_in_events = d->exchange->wants_events && head->status == 200 && !head->has_length &&
                       events_retype(&d->exchange->arena, head->fields, &fields);
     http_conn_head(&d->http, &(struct http_answer){
                                  .status = head->status,
@@ -384,7 +383,6 @@ static int begin_exchange(struct door_conn *d)
     d->exchange = ex;
     d->own_fields = STR_NULL;
     d->is_admin = false;
-    d->wants_events = false;
     return 0;
 }
 
@@ -420,7 +418,7 @@ static int on_head(struct http_conn *c, const struct h1_head *head)
     d->exchange->family = api_family_of_path(head->path);
     if (admit(d, head) != 0)
         return HTTP_CONN_REFUSED;
-    d->wants_events = events_are_wanted(d->exchange->route, head);
+    d->exchange->wants_events = events_are_wanted(d->exchange->route, head);
     home_take_cookie(d->exchange, head);
     r = forward_prepare(d->exchange, head, &d->exchange->view->keys, worker_of(c)->gateway->via);
     if (r == -ENOMEM)

@@ -70,10 +70,10 @@ struct exchange {
     struct attempt_request request;
     size_t fields_len;  /* without that */
     bool is_resume_off; /* the client wants no resume */
+    bool wants_events;  /* the client wants events rather than NDJSON; the door makes them */
     struct fleet_ask ask;
     struct str cookie;     /* the client's Cookie field, where cookies name sessions; else NULL */
     struct str set_cookie; /* what it is to get; empty: nothing */
-    struct prefix prefix;  /* of the prompt, for `ask` */
 
     /* The attempt in hand. */
     struct attempt attempt;
@@ -102,6 +102,7 @@ struct exchange {
     struct buf body;          /* of the request */
     struct buf answer_fields; /* what head.fields points at */
     struct api_request asked;
+    struct prefix prefix; /* of the prompt, once ask.prefix points at it */
     struct api_answer judge;
     char why[160]; /* of the last failure, for logs and clients */
 };

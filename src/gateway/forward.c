@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "base/err.h"
-#include "gateway/events.h"
 
 /* What gateways behind this one add: Via each; once Host and Content-Length. */
 #define ADDED_FIELDS_MAX (FORWARD_HOPS_MAX + 3)
@@ -106,7 +105,6 @@ int forward_prepare(struct exchange *ex, const struct h1_head *head, const struc
     char *fields = arena_alloc(&ex->arena, bound);
     char *target = arena_alloc(&ex->arena, head->path.len + head->query.len + 1);
     char *at = fields;
-    bool is_in_events = events_are_wanted(ex->route, head); /* the door's business */
 
     if (!has_room(head, bound))
         return -EX_H1_HEAD_TOO_LARGE;
@@ -115,7 +113,7 @@ int forward_prepare(struct exchange *ex, const struct h1_head *head, const struc
     for (size_t i = 0; i < head->n_fields; i++) {
         if (!goes_on(head, head->fields[i].name, keys->n_keys > 0))
             continue;
-        if (is_in_events && str_eq_nocase(head->fields[i].name, STR("accept")))
+        if (ex->wants_events && str_eq_nocase(head->fields[i].name, STR("accept")))
             continue;
         at = put(at, head->fields[i].name);
         at = put(at, STR(": "));
