@@ -495,38 +495,47 @@ static bool may_retry(struct exchange *ex, enum call_outcome outcome)
     return false;
 }
 
-void exchange_failed(struct exchange *ex, enum call_outcome outcome)
+/* What the policy says to @outcome; a resume is asked for where the rest can be had. */
+static struct retry_answer ask_policy(struct exchange *ex, enum call_outcome outcome,
+                                      bool is_resume)
 {
-    struct gateway *g = ex->worker->gateway;
-    uint16_t node = ex->grant.node;
-    bool had_attempt = ex->grant.is_held;
-    bool is_resume = call_rule_get(outcome)->is_resume && !ex->is_gone;
-    enum fleet_other other = desk_look_for_other(&g->desk, &ex->ask, node, time_now());
+    nsec_t now = time_now();
+    enum fleet_other other =
+        desk_look_for_other(&ex->worker->gateway->desk, &ex->ask, ex->grant.node, now);
     const struct retry_question question = {
         .outcome = outcome,
-        .now = time_now(),
+        .now = now,
         .deadline = ex->deadline,
         .retry_after_ns = ex->retry_after_ns,
         .has_other = other != FLEET_ALONE,
         .is_other_idle = other == FLEET_OTHER_IDLE,
         .can_resume = is_resume && resume_prepare(ex),
     };
-    struct retry_answer answer;
+
+    return retry_decide(&ex->view->settings->retry, &ex->retry, &question, &ex->worker->rng);
+}
+
+void exchange_failed(struct exchange *ex, enum call_outcome outcome)
+{
+    uint16_t node = ex->grant.node;
+    bool had_attempt = ex->grant.is_held;
+    bool is_resume = call_rule_get(outcome)->is_resume;
+    struct retry_answer answer = {.verdict = RETRY_NO};
 
     net_timer_disarm(&ex->timer);
-    answer = ex->is_gone ? (struct retry_answer){RETRY_NO, 0}
-                         : retry_decide(&ex->view->settings->retry, &ex->retry, &question,
-                                        &ex->worker->rng);
+    if (!ex->is_gone)
+        answer = ask_policy(ex, outcome, is_resume);
     if (answer.verdict == RETRY_SAME) {
         exchange_ask_node(ex, /* is_fresh= */ true);
         return;
     }
     exchange_leave_desk(ex, outcome);
+    if (ex->is_gone) {
+        exchange_finish(ex, REASON_client_gone);
+        return;
+    }
     if (answer.verdict == RETRY_NO || (had_attempt && !may_retry(ex, outcome))) {
-        if (ex->is_gone)
-            exchange_finish(ex, REASON_client_gone);
-        else
-            give_up(ex, outcome);
+        give_up(ex, outcome);
         return;
     }
     if (had_attempt && ex->ask.n_tried < FLEET_MAX_TRIED)
@@ -534,7 +543,7 @@ void exchange_failed(struct exchange *ex, enum call_outcome outcome)
     buf_reset(&ex->held);
     ex->tl.n_resumes += is_resume;
     ex->state = EXCHANGE_WAITING;
-    net_timer_arm(&ex->worker->loop, &ex->timer, question.now + answer.delay_ns);
+    net_timer_arm(&ex->worker->loop, &ex->timer, time_now() + answer.delay_ns);
 }
 
 void exchange_broke(struct exchange *ex, enum call_outcome outcome, enum reason reason,

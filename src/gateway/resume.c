@@ -62,6 +62,7 @@ static struct resume *resume_new(struct exchange *ex, const struct resume_rule *
     if (resume == NULL)
         return NULL;
     resume->rule = *rule;
+    resume->digest = desk_model_at(&ex->worker->gateway->desk, ex->grant.node, &ex->ask).digest;
     resume->target = ex->request.target;
     resume->prompt = BUF_INIT(RELAY_HELD_MAX);
     /* A prompt and a text, each of their bytes escaped. */
@@ -75,6 +76,8 @@ bool resume_prepare(struct exchange *ex)
 
     if (ex->have.is_unfit && ex->have.n_texts + ex->have.n_others == 0)
         return false; /* it was never meant to */
+    if (ex->resume != NULL && !ex->have.is_unfit)
+        return true; /* the same request, once more */
     resume_read(ex->route, buf_str(&ex->body), &rule);
     if (ex->have.is_unfit)
         rule.why_not = "it is longer than resume.max_text, or more than text";
@@ -82,12 +85,7 @@ bool resume_prepare(struct exchange *ex)
         say_why_not(ex, rule.why_not);
         return false;
     }
-    if (ex->resume == NULL) {
-        ex->resume = resume_new(ex, &rule);
-        if (ex->resume != NULL)
-            ex->resume->digest =
-                desk_model_at(&ex->worker->gateway->desk, ex->grant.node, &ex->ask).digest;
-    }
+    ex->resume = resume_new(ex, &rule);
     return ex->resume != NULL;
 }
 
