@@ -158,6 +158,19 @@ static void put_word(struct buf *out, struct str text)
         (void)!text_put_printable(str_head(text, MAX_TEXT), out);
 }
 
+static void put_ms(struct buf *out, struct str name, uint64_t usec)
+{
+    put(out, name);
+    put_thousandths(out, usec, 1);
+    put(out, STR("ms"));
+}
+
+static void put_count(struct buf *out, struct str name, uint64_t n)
+{
+    put(out, name);
+    put_u64(out, n);
+}
+
 static void put_human(const struct timeline *t, nsec_t wall, bool has_colour, struct buf *out)
 {
     char stamp[TEXT_STAMP_LEN];
@@ -171,33 +184,19 @@ static void put_human(const struct timeline *t, nsec_t wall, bool has_colour, st
     put_word(out, t->route != NULL ? t->route->path : STR_NULL);
     put_word(out, t->model);
     put_word(out, t->node);
-    put(out, STR(" "));
-    put_thousandths(out, usec_since_begin(t, t->ended), 1);
-    put(out, STR("ms"));
-    if (t->first_record > 0) {
-        put(out, STR(" first "));
-        put_thousandths(out, usec_since_begin(t, t->first_record), 1);
-        put(out, STR("ms"));
-    }
-    if (t->queued_ns > 0) {
-        put(out, STR(" queued "));
-        put_thousandths(out, (uint64_t)(t->queued_ns / NSEC_PER_USEC), 1);
-        put(out, STR("ms"));
-    }
+    put_ms(out, STR(" "), usec_since_begin(t, t->ended));
+    if (t->first_record > 0)
+        put_ms(out, STR(" first "), usec_since_begin(t, t->first_record));
+    if (t->queued_ns > 0)
+        put_ms(out, STR(" queued "), (uint64_t)(t->queued_ns / NSEC_PER_USEC));
     if (t->usage.tokens_in > 0 || t->usage.tokens_out > 0) {
-        put(out, STR(" tokens "));
-        put_u64(out, t->usage.tokens_in);
-        put(out, STR("+"));
-        put_u64(out, t->usage.tokens_out);
+        put_count(out, STR(" tokens "), t->usage.tokens_in);
+        put_count(out, STR("+"), t->usage.tokens_out);
     }
-    if (t->n_attempts > 1) {
-        put(out, STR(" attempts "));
-        put_u64(out, t->n_attempts);
-    }
-    if (t->n_resumes > 0) {
-        put(out, STR(" resumes "));
-        put_u64(out, t->n_resumes);
-    }
+    if (t->n_attempts > 1)
+        put_count(out, STR(" attempts "), t->n_attempts);
+    if (t->n_resumes > 0)
+        put_count(out, STR(" resumes "), t->n_resumes);
     if (t->reason != REASON_none)
         put_word(out, str_of(reason_name(t->reason)));
     put(out, STR("\n"));
