@@ -53,61 +53,12 @@ static void unlock_and_call(struct desk *d, struct list *called)
 {
     unlock(d);
     for (struct list *it = list_first(called); it != NULL; it = list_first(called)) {
-        struct desk_request *q = container_of(it, struct desk_request, called);
+        struct desk_request *q = container_of(it, struct desk_request, in.called);
 
         list_remove(it);
         q->mail.deliver = on_mail;
         net_mail_post(q->loop, &q->mail);
     }
-}
-
-/* Return: as fleet_pick(). */
-static int grant(struct desk *d, const struct fleet_ask *ask, uint64_t n_waiting, nsec_t now,
-                 struct grant *ret_grant)
-{
-    struct fleet_choice choice;
-    int r = fleet_pick(&d->fleet, ask, n_waiting, now, &choice);
-
-    if (r == 0)
-        *ret_grant = (struct grant){
-            .node = choice.node,
-            .is_held = true,
-            .wants_begin = fleet_wants_begin(&d->fleet, &choice),
-            .choice = choice,
-            .granted_at = now,
-            .is_resident = models_has(&d->fleet.nodes[choice.node].resident, ask->key, ask->hash),
-        };
-    return r;
-}
-
-/* Calls from the front of the line all whose wait is over. */
-static void serve_line(struct desk *d, struct queue_line *line, nsec_t now, struct list *called)
-{
-    for (uint64_t n = line->n_waiting; n > 0; n--) {
-        struct queue_waiter *w = queue_head(line);
-        struct desk_request *q = container_of(w, struct desk_request, waiter);
-
-        q->result = grant(d, q->ask, n, now, &q->grant);
-        if (q->result == FLEET_BUSY)
-            return;
-        queue_remove(&d->queue, w); /* with the last one the line is gone */
-        list_put_back(called, &q->called);
-    }
-}
-
-static void serve_model(struct desk *d, const struct fleet_ask *ask, nsec_t now,
-                        struct list *called)
-{
-    struct queue_line *line = queue_find(&d->queue, ask->hash);
-
-    if (line != NULL)
-        serve_line(d, line, now, called);
-}
-
-static void serve_all(struct desk *d, nsec_t now, struct list *called)
-{
-    list_for_each_safe (it, &d->queue.lines)
-        serve_line(d, container_of(it, struct queue_line, link), now, called);
 }
 
 int desk_list_nodes(struct desk *d, const struct fleet_entry *entries, size_t n)
@@ -119,7 +70,7 @@ int desk_list_nodes(struct desk *d, const struct fleet_entry *entries, size_t n)
     list_init(&called);
     lock(d);
     r = fleet_list(&d->fleet, entries, n, now);
-    serve_all(d, now, &called);
+    dispatch_serve_all(&d->fleet, &d->queue, now, &called);
     unlock_and_call(d, &called);
     return r;
 }
@@ -132,7 +83,7 @@ bool desk_drain(struct desk *d, struct str name, bool is_drained)
     list_init(&called);
     lock(d);
     is_there = fleet_drain(&d->fleet, name, is_drained);
-    serve_all(d, time_now(), &called);
+    dispatch_serve_all(&d->fleet, &d->queue, time_now(), &called);
     unlock_and_call(d, &called);
     return is_there;
 }
@@ -214,40 +165,18 @@ size_t desk_n_nodes(struct desk *d)
     return n;
 }
 
-/* Nobody goes before those who wait, but who has had its turn already. */
-static bool must_wait(const struct desk *d, const struct desk_request *q)
-{
-    return q->is_first && q->ask->needs_slot && d->queue.n_waiting > 0 &&
-           queue_find(&d->queue, q->ask->hash) != NULL;
-}
-
-static int stand_in_line(struct desk *d, struct desk_request *q, nsec_t now, struct list *called)
-{
-    bool is_behind = queue_find(&d->queue, q->ask->hash) != NULL;
-
-    q->waiter = (struct queue_waiter){.n_bytes = q->n_bytes, .since = now};
-    if (queue_put(&d->queue, &q->waiter, q->ask->hash, q->is_first) != 0)
-        return DESK_QUEUE_FULL;
-    if (is_behind)
-        serve_model(d, q->ask, now, called);
-    return DESK_QUEUED;
-}
-
 int desk_enter(struct desk *d, struct desk_request *request, nsec_t now, struct grant *ret_grant)
 {
     struct list called;
-    int r = FLEET_BUSY;
+    int r;
 
     list_init(&called);
     lock(d);
-    if (fleet_settle(&d->fleet, now))
-        serve_all(d, now, &called);
-    if (request->is_first)
+    if (request->in.is_first)
         budget_request(&d->budget, now);
-    if (!must_wait(d, request))
-        r = grant(d, request->ask, 1, now, ret_grant);
-    if (r == FLEET_BUSY)
-        r = stand_in_line(d, request, now, &called);
+    r = dispatch_enter(&d->fleet, &d->queue, &request->in, now, &called);
+    if (r == 0)
+        *ret_grant = request->in.grant;
     unlock_and_call(d, &called);
     return r;
 }
@@ -259,11 +188,7 @@ bool desk_leave_line(struct desk *d, struct desk_request *request)
 
     list_init(&called);
     lock(d);
-    was_there = request->waiter.line != NULL;
-    queue_remove(&d->queue, &request->waiter);
-    /* it may have stood in front of others that can go elsewhere */
-    if (was_there)
-        serve_model(d, request->ask, time_now(), &called);
+    was_there = dispatch_leave_line(&d->fleet, &d->queue, &request->in, time_now(), &called);
     unlock_and_call(d, &called);
     return was_there;
 }
@@ -304,17 +229,14 @@ nsec_t desk_leave(struct desk *d, struct grant *grant, const struct fleet_ask *a
     outcome.now = time_now();
     list_init(&called);
     lock(d);
-    if (outcome.what == CALL_OK && ask->key.len > 0 && !grant->is_resident)
-        fleet_mark_resident(&d->fleet, grant->node, ask->key, ask->hash);
-    news = fleet_leave(&d->fleet, &grant->choice, &outcome);
+    news = dispatch_leave(&d->fleet, grant, ask, &outcome);
     tell(d, news, grant->node, ret_news);
     if (news != FLEET_NO_NEWS)
-        serve_all(d, outcome.now, &called);
+        dispatch_serve_all(&d->fleet, &d->queue, outcome.now, &called);
     else if (d->queue.n_waiting > 0)
-        serve_model(d, ask, outcome.now, &called);
+        dispatch_serve(&d->fleet, &d->queue, ask->hash, outcome.now, &called);
     settle_at = d->fleet.settle_at;
     unlock_and_call(d, &called);
-    grant->is_held = false;
     return settle_at;
 }
 
@@ -325,7 +247,7 @@ void desk_give_back(struct desk *d, struct grant *grant, const struct fleet_ask 
     list_init(&called);
     lock(d);
     fleet_give_back(&d->fleet, &grant->choice);
-    serve_model(d, ask, time_now(), &called);
+    dispatch_serve(&d->fleet, &d->queue, ask->hash, time_now(), &called);
     unlock_and_call(d, &called);
     grant->is_held = false;
 }
@@ -338,7 +260,7 @@ nsec_t desk_settle(struct desk *d, nsec_t now)
     list_init(&called);
     lock(d);
     if (fleet_settle(&d->fleet, now))
-        serve_all(d, now, &called);
+        dispatch_serve_all(&d->fleet, &d->queue, now, &called);
     settle_at = d->fleet.settle_at;
     unlock_and_call(d, &called);
     return settle_at;
@@ -352,13 +274,9 @@ void desk_begun(struct desk *d, struct grant *grant, const struct fleet_ask *ask
         return;
     list_init(&called);
     lock(d);
-    if (!grant->is_resident)
-        fleet_mark_resident(&d->fleet, grant->node, ask->key, ask->hash);
-    if (grant->wants_begin && fleet_begin(&d->fleet, &grant->choice))
-        serve_model(d, ask, time_now(), &called);
+    if (dispatch_begun(&d->fleet, grant, ask))
+        dispatch_serve(&d->fleet, &d->queue, ask->hash, time_now(), &called);
     unlock_and_call(d, &called);
-    grant->is_resident = true;
-    grant->wants_begin = false;
 }
 
 struct desk_model desk_model_at(struct desk *d, uint16_t node, const struct fleet_ask *ask)
@@ -416,7 +334,8 @@ void desk_report(struct desk *d, uint16_t node, struct fleet_report *report,
     lock(d);
     tell(d, fleet_apply(&d->fleet, node, report, now), node, ret_news);
     (void)fleet_settle(&d->fleet, now);
-    serve_all(d, now, &called); /* also those that an ejection kept waiting, which is over */
+    dispatch_serve_all(&d->fleet, &d->queue, now,
+                       &called); /* also those that an ejection kept waiting, which is over */
     unlock_and_call(d, &called);
 }
 

@@ -17,8 +17,8 @@
 
 #include "base/buf.h"
 #include "call/budget.h"
+#include "fleet/dispatch.h"
 #include "fleet/place.h"
-#include "fleet/queue.h"
 #include "net/loop.h"
 
 struct desk {
@@ -28,36 +28,15 @@ struct desk {
     struct queue queue;
 };
 
-struct grant {
-    uint16_t node;
-    bool is_held;
-    bool wants_begin; /* desk_begun() is to be called */
-    struct fleet_choice choice;
-    nsec_t granted_at;
-    bool is_resident; /* the model was loaded there when the grant was given */
-};
-
 /*
  * Who wants a grant; embedded by it, and in use as long as it waits. `on_turn` runs on `loop` when
  * the wait is over, unless desk_leave_line() came first.
  */
 struct desk_request {
-    const struct fleet_ask *ask; /* stays as it is while it waits */
-    bool is_first;               /* of its exchange; a later attempt stands in front */
-    size_t n_bytes;              /* held in memory while it waits */
+    struct dispatch_request in; /* ask, is_first, n_bytes; on_turn: result, grant */
     struct net_loop *loop;
     void (*on_turn)(struct desk_request *request);
-    int result; /* on_turn: as of desk_enter(); DESK_QUEUED never */
-    struct grant grant;
-    /* private */
-    struct queue_waiter waiter;
-    struct list called;
-    struct net_mail mail;
-};
-
-enum {
-    DESK_QUEUED = 16,
-    DESK_QUEUE_FULL = 17,
+    struct net_mail mail; /* private */
 };
 
 /*
@@ -139,7 +118,7 @@ size_t desk_n_nodes(struct desk *d);
  * desk_enter() - a node for the next attempt
  * @ret_grant:  set only on 0
  *
- * Return: as fleet_pick(), but for FLEET_BUSY: DESK_QUEUED, on_turn will run; DESK_QUEUE_FULL.
+ * Return: as dispatch_enter(); on DISPATCH_QUEUED on_turn will run.
  */
 MUST_USE int desk_enter(struct desk *d, struct desk_request *request, nsec_t now,
                         struct grant *ret_grant);

@@ -409,7 +409,7 @@ static void no_grant(struct exchange *ex, int r)
 
 void exchange_take_turn(struct exchange *ex, int r)
 {
-    if (r == DESK_QUEUE_FULL) {
+    if (r == DISPATCH_QUEUE_FULL) {
         queued_refuse(ex, REASON_queue_full);
         return;
     }
@@ -430,14 +430,14 @@ void exchange_enter_desk(struct exchange *ex)
     int r;
 
     ex->turn = (struct desk_request){
-        .ask = &ex->ask,
-        .is_first = ex->state == EXCHANGE_RECEIVING,
-        .n_bytes = ex->body.len,
+        .in = {.ask = &ex->ask,
+               .is_first = ex->state == EXCHANGE_RECEIVING,
+               .n_bytes = ex->body.len},
         .loop = &ex->worker->loop,
         .on_turn = queued_on_turn,
     };
     r = desk_enter(&ex->worker->gateway->desk, &ex->turn, time_now(), &ex->grant);
-    if (r == DESK_QUEUED)
+    if (r == DISPATCH_QUEUED)
         queued_begin(ex);
     else
         exchange_take_turn(ex, r);

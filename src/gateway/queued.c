@@ -14,7 +14,7 @@ static struct desk *desk_of(const struct exchange *ex)
 void queued_begin(struct exchange *ex)
 {
     nsec_t t = ex->view->settings->queue_timeout_ns;
-    nsec_t due = t == NSEC_NEVER ? NSEC_NEVER : ex->turn.waiter.since + t;
+    nsec_t due = t == NSEC_NEVER ? NSEC_NEVER : ex->turn.in.waiter.since + t;
 
     ex->state = EXCHANGE_QUEUED;
     ex->tl.is_known_model = ex->ask.key.len > 0;
@@ -26,7 +26,7 @@ void queued_begin(struct exchange *ex)
 /* Once for each queued_begin(). */
 static void end_wait(struct exchange *ex)
 {
-    ex->tl.queued_ns += time_now() - ex->turn.waiter.since;
+    ex->tl.queued_ns += time_now() - ex->turn.in.waiter.since;
     metrics_gauge_add(ex->worker->metrics, METRICS_QUEUED, -1);
     exchange_came_back(ex);
 }
@@ -37,10 +37,10 @@ void queued_on_turn(struct desk_request *request)
 
     end_wait(ex);
     if (ex->state == EXCHANGE_QUEUED) {
-        ex->grant = request->grant;
-        exchange_take_turn(ex, request->result);
-    } else if (request->result == 0) {
-        desk_give_back(desk_of(ex), &request->grant, &ex->ask);
+        ex->grant = request->in.grant;
+        exchange_take_turn(ex, request->in.result);
+    } else if (request->in.result == 0) {
+        desk_give_back(desk_of(ex), &request->in.grant, &ex->ask);
     }
 }
 

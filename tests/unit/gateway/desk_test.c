@@ -52,7 +52,7 @@ static int teardown(void **state)
 
 static int try_enter(struct desk *d, const struct fleet_ask *ask, struct grant *ret_grant)
 {
-    struct desk_request q = {.ask = ask, .is_first = true};
+    struct desk_request q = {.in = {.ask = ask, .is_first = true}};
 
     return desk_enter(d, &q, time_now(), ret_grant);
 }
@@ -219,8 +219,9 @@ static int queue_up(struct desk *d, struct net_loop *loop, struct waiting *w, bo
 {
     *w = (struct waiting){.ask = ask_for(d)};
     w->ask.needs_slot = true;
-    w->q = (struct desk_request){
-        .ask = &w->ask, .is_first = is_first, .n_bytes = 100, .loop = loop, .on_turn = on_turn};
+    w->q = (struct desk_request){.in = {.ask = &w->ask, .is_first = is_first, .n_bytes = 100},
+                                 .loop = loop,
+                                 .on_turn = on_turn};
     return desk_enter(d, &w->q, time_now(), ret_grant);
 }
 
@@ -272,16 +273,16 @@ static void who_finds_no_slot_is_called_in_order(void **state)
     struct waiting w[2];
 
     for (int i = 0; i < 2; i++)
-        assert_int_equal(queue_up(qd->d, &qd->loop, &w[i], true, NULL), DESK_QUEUED);
+        assert_int_equal(queue_up(qd->d, &qd->loop, &w[i], true, NULL), DISPATCH_QUEUED);
     assert_int_equal(desk_n_waiting(qd->d), 2);
     give(qd, &qd->grants[0], CALL_OK);
     net_loop_poll(&qd->loop);
     assert_true(w[0].was_called && !w[1].was_called);
-    assert_int_equal(w[0].q.result, 0);
-    give(qd, &w[0].q.grant, CALL_OK);
+    assert_int_equal(w[0].q.in.result, 0);
+    give(qd, &w[0].q.in.grant, CALL_OK);
     net_loop_poll(&qd->loop);
     assert_true(w[1].was_called);
-    give(qd, &w[1].q.grant, CALL_OK);
+    give(qd, &w[1].q.in.grant, CALL_OK);
     give(qd, &qd->grants[1], CALL_OK);
 }
 
@@ -291,14 +292,14 @@ static void nobody_overtakes_but_who_had_its_turn_before(void **state)
     struct waiting first;
     struct waiting again;
 
-    assert_int_equal(queue_up(qd->d, &qd->loop, &first, true, NULL), DESK_QUEUED);
-    assert_int_equal(queue_up(qd->d, &qd->loop, &again, false, NULL), DESK_QUEUED);
+    assert_int_equal(queue_up(qd->d, &qd->loop, &first, true, NULL), DISPATCH_QUEUED);
+    assert_int_equal(queue_up(qd->d, &qd->loop, &again, false, NULL), DISPATCH_QUEUED);
     give(qd, &qd->grants[0], CALL_OK);
     net_loop_poll(&qd->loop);
     assert_true(again.was_called && !first.was_called);
     assert_true(desk_leave_line(qd->d, &first.q));
     assert_false(desk_leave_line(qd->d, &first.q));
-    give(qd, &again.q.grant, CALL_OK);
+    give(qd, &again.q.in.grant, CALL_OK);
     give(qd, &qd->grants[1], CALL_OK);
 }
 
@@ -308,15 +309,15 @@ static void a_grant_that_finds_nobody_goes_to_the_next(void **state)
     struct waiting gone;
     struct waiting next;
 
-    assert_int_equal(queue_up(qd->d, &qd->loop, &gone, true, NULL), DESK_QUEUED);
-    assert_int_equal(queue_up(qd->d, &qd->loop, &next, true, NULL), DESK_QUEUED);
+    assert_int_equal(queue_up(qd->d, &qd->loop, &gone, true, NULL), DISPATCH_QUEUED);
+    assert_int_equal(queue_up(qd->d, &qd->loop, &next, true, NULL), DISPATCH_QUEUED);
     give(qd, &qd->grants[0], CALL_OK);
     assert_false(desk_leave_line(qd->d, &gone.q)); /* the call is on its way */
     net_loop_poll(&qd->loop);
-    desk_give_back(qd->d, &gone.q.grant, &gone.ask);
+    desk_give_back(qd->d, &gone.q.in.grant, &gone.ask);
     net_loop_poll(&qd->loop);
     assert_true(next.was_called);
-    give(qd, &next.q.grant, CALL_OK);
+    give(qd, &next.q.in.grant, CALL_OK);
     give(qd, &qd->grants[1], CALL_OK);
 }
 
@@ -327,8 +328,8 @@ static void a_full_line_refuses(void **state)
     struct waiting more;
 
     for (int i = 0; i < 4; i++)
-        assert_int_equal(queue_up(qd->d, &qd->loop, &w[i], true, NULL), DESK_QUEUED);
-    assert_int_equal(queue_up(qd->d, &qd->loop, &more, true, NULL), DESK_QUEUE_FULL);
+        assert_int_equal(queue_up(qd->d, &qd->loop, &w[i], true, NULL), DISPATCH_QUEUED);
+    assert_int_equal(queue_up(qd->d, &qd->loop, &more, true, NULL), DISPATCH_QUEUE_FULL);
     for (int i = 0; i < 4; i++)
         assert_true(desk_leave_line(qd->d, &w[i].q));
     give(qd, &qd->grants[0], CALL_OK);
@@ -341,12 +342,12 @@ static void who_waits_for_nodes_that_went_down_is_told(void **state)
     struct desk_news news;
     struct waiting w;
 
-    assert_int_equal(queue_up(qd->d, &qd->loop, &w, true, NULL), DESK_QUEUED);
+    assert_int_equal(queue_up(qd->d, &qd->loop, &w, true, NULL), DISPATCH_QUEUED);
     report(qd->d, 0, false, &news);
     report(qd->d, 1, false, &news);
     net_loop_poll(&qd->loop);
     assert_true(w.was_called);
-    assert_int_equal(w.q.result, FLEET_NO_NODE);
+    assert_int_equal(w.q.in.result, FLEET_NO_NODE);
     give(qd, &qd->grants[0], CALL_RESET);
     give(qd, &qd->grants[1], CALL_RESET);
 }
@@ -359,7 +360,7 @@ static void the_slot_of_a_cancelled_attempt_comes_back_later(void **state)
     struct waiting w;
     nsec_t due;
 
-    assert_int_equal(queue_up(qd->d, &qd->loop, &w, true, NULL), DESK_QUEUED);
+    assert_int_equal(queue_up(qd->d, &qd->loop, &w, true, NULL), DISPATCH_QUEUED);
     due = desk_leave(qd->d, &qd->grants[0], &x,
                      &(struct fleet_outcome){.what = CALL_CANCELLED, .why = ""}, &news);
     assert_true(due != NSEC_NEVER && due <= time_now() + 5 * NSEC_PER_SEC);
@@ -368,7 +369,7 @@ static void the_slot_of_a_cancelled_attempt_comes_back_later(void **state)
     assert_int_equal(desk_settle(qd->d, due), NSEC_NEVER);
     net_loop_poll(&qd->loop);
     assert_true(w.was_called);
-    give(qd, &w.q.grant, CALL_OK);
+    give(qd, &w.q.in.grant, CALL_OK);
     give(qd, &qd->grants[1], CALL_OK);
 }
 
