@@ -25,6 +25,7 @@ enum call_outcome {
     CALL_STATUS_502_504,   /* 502, 504, other 5xx */
     CALL_CALLER_FAULT,     /* other 4xx, 500 that the caller caused */
     CALL_DEADLINE,         /* our own time ran out */
+    CALL_HALF_ANSWER,      /* one that is no stream was cut, and the client has nothing of it */
     CALL_BROKEN_ANSWER,    /* it failed after the first record reached the client */
     CALL_STALLED,          /* then nothing more came in time */
     CALL_CANCELLED,        /* the client left */

@@ -263,7 +263,8 @@ static enum fleet_news blame_failure(struct fleet *f, struct fleet_node *node, c
 
 static bool is_lost_connection(enum call_outcome what)
 {
-    return what == CALL_CONNECT_FAILED || what == CALL_RESET || what == CALL_BROKEN_ANSWER;
+    return what == CALL_CONNECT_FAILED || what == CALL_RESET || what == CALL_HALF_ANSWER ||
+           what == CALL_BROKEN_ANSWER;
 }
 
 /* Whether the attempt had begun before @at, the last event of this kind. */

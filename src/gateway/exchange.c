@@ -454,6 +454,7 @@ static enum reason reason_of(enum call_outcome outcome)
         [CALL_STATUS_502_504] = REASON_node_5xx,
         [CALL_CALLER_FAULT] = REASON_bad_request,
         [CALL_DEADLINE] = REASON_deadline,
+        [CALL_HALF_ANSWER] = REASON_node_reset,
         [CALL_BROKEN_ANSWER] = REASON_node_reset,
         [CALL_STALLED] = REASON_between_tokens_timeout,
         [CALL_CANCELLED] = REASON_client_gone,

@@ -36,6 +36,17 @@ static enum call_outcome outcome_of(int status, struct str body)
     return status >= 400 ? CALL_CALLER_FAULT : CALL_OK;
 }
 
+static bool is_failure(int status)
+{
+    return status == 429 || status >= 500;
+}
+
+/* HOLDING: the answer is no good for the client; else it is kept only until it is whole. */
+static bool is_unfit(const struct exchange *ex)
+{
+    return ex->has_begun || is_failure(ex->head.status);
+}
+
 static bool is_kept_back(const struct h1_head *head, struct str name)
 {
     return h1_is_hop_by_hop(head, name) || str_eq_nocase(name, STR("content-length")) ||
@@ -69,7 +80,6 @@ static nsec_t retry_after(const struct h1_head *head)
 static void on_head(struct attempt *a, const struct h1_head *head)
 {
     struct exchange *ex = container_of(a, struct exchange, attempt);
-    bool is_failure = head->status == 429 || head->status >= 500;
 
     ex->tl.connected = a->connected_at;
     ex->tl.sent = a->sent_at;
@@ -88,8 +98,9 @@ static void on_head(struct attempt *a, const struct h1_head *head)
     }
     api_answer_init(&ex->judge, resume_route(ex));
     ex->retry_after_ns = retry_after(head);
+    ex->held.max = is_failure(head->status) ? RELAY_HELD_MAX : RELAY_WHOLE_MAX;
     /* What goes on with an answer is a stream; anything else is a failure, whatever it says. */
-    if (is_failure || (ex->has_begun && (head->status != 200 || !a->is_stream)))
+    if (is_failure(head->status) || (ex->has_begun && (head->status != 200 || !a->is_stream)))
         ex->state = EXCHANGE_HOLDING;
 }
 
@@ -195,10 +206,18 @@ static void relay_bytes(struct exchange *ex, struct str bytes)
     ex->sink->ops->bytes(ex->sink, bytes);
 }
 
+/* Half of an answer is of no use to anybody, and another node can give all of it. */
+static bool is_whole_in_one(const struct exchange *ex, struct str bytes)
+{
+    return ex->head.has_length && ex->head.length == bytes.len;
+}
+
 static void on_bytes(struct attempt *a, struct str bytes)
 {
     struct exchange *ex = container_of(a, struct exchange, attempt);
 
+    if (ex->state == EXCHANGE_ASKING && !is_whole_in_one(ex, bytes))
+        ex->state = EXCHANGE_HOLDING;
     if (ex->state != EXCHANGE_HOLDING) {
         relay_bytes(ex, bytes);
         return;
@@ -320,7 +339,7 @@ static void on_end(struct attempt *a)
         exchange_ask_node(ex, /* is_fresh= */ false);
         return;
     }
-    if (ex->state == EXCHANGE_HOLDING) {
+    if (ex->state == EXCHANGE_HOLDING && is_unfit(ex)) {
         (void)snprintf(ex->why, sizeof(ex->why), "answered %d%s", ex->head.status,
                        outcome == CALL_OK ? " without a stream" : "");
         exchange_failed(ex, outcome == CALL_OK ? CALL_RESET : outcome);
@@ -331,7 +350,11 @@ static void on_end(struct attempt *a)
         exchange_failed(ex, CALL_RESET);
         return;
     }
-    if (!begin_relaying(ex))
+    if (ex->state == EXCHANGE_HOLDING)
+        relay_bytes(ex, buf_str(&ex->held));
+    else
+        (void)begin_relaying(ex);
+    if (ex->state != EXCHANGE_RELAYING)
         return;
     if (a->is_stream) {
         end_stream(ex);
@@ -359,6 +382,8 @@ static void on_fail(struct attempt *a, enum call_outcome outcome, int err)
         exchange_broke(ex, CALL_BROKEN_ANSWER, REASON_node_reset, err_text(err));
         return;
     }
+    if (ex->state == EXCHANGE_HOLDING && !is_unfit(ex))
+        outcome = CALL_HALF_ANSWER;
     ex->state = EXCHANGE_ASKING; /* half of a failure is no answer to pass on */
     exchange_failed(ex, outcome);
 }

@@ -10,8 +10,9 @@
 
 #include "gateway/exchange.h"
 
-#define RELAY_HELD_MAX   (64 * 1024) /* body of a failure that is kept for the decision */
-#define RELAY_FIELDS_MAX (48 * 1024) /* a node's head, each field with its CRLF */
+#define RELAY_HELD_MAX   (64 * 1024)   /* body of a failure that is kept for the decision */
+#define RELAY_WHOLE_MAX  (1024 * 1024) /* of an answer that is no stream, until it is whole */
+#define RELAY_FIELDS_MAX (48 * 1024)   /* a node's head, each field with its CRLF */
 
 extern const struct attempt_ops relay_ops;
 

@@ -79,6 +79,43 @@ for (const [name, body] of Object.entries({ streamed: STREAM, whole: WHOLE })) {
     });
 }
 
+for (const path of ['/api/generate', '/v1/chat/completions']) {
+    test(`${path}: half of a whole answer is nobody's: another node gives all of it`, async (t) => {
+        const { sims, gateway } = await start(t, { n: 2, sim: { tokens: 800 } });
+        const body = { ...WHOLE, messages: CHAT.messages, options: {} };
+        for (const sim of sims)
+            await sim.fault('cut', { after: 300, count: 1 });
+        const answer = await post(t, gateway, path, body);
+        const line = await lineOf(gateway, answer);
+        assert.equal(answer.status, 200);
+        assert.ok(answer.isComplete);
+        assert.ok(line.attempts >= 2 && line.resumes === 0, JSON.stringify(line));
+        const textOf = ({ json }) => json.response ?? json.choices[0].message.content;
+        assert.equal(textOf(answer), textOf(await post(t, sims[0], path, body)));
+        assert.ok([...(await gateway.metrics()).keys()].some((key) => key.includes('outcome="half_answer"')));
+    });
+}
+
+test('a whole answer that is always cut is an error, and nothing of it reaches the client', async (t) => {
+    const { sims: [sim], gateway } = await start(t, { gateway: { settings: { maxRetries: 1 } } });
+    await sim.fault('cut', { after: 3, count: 100 });
+    const answer = await post(t, gateway, '/api/generate', WHOLE);
+    assert.equal(answer.status, 502);
+    assert.deepEqual(Object.keys(answer.json), ['error']);
+    assert.equal((await lineOf(gateway, answer)).reason, 'node_reset');
+});
+
+test('a whole answer that is too long to be kept flows, and one that breaks then is seen to', async (t) => {
+    const node = await FakeNode.start(t, (_req, res) => {
+        res.setHeader('Content-Type', 'application/json');
+        res.write(`{"embeddings":[[${'0.25,'.repeat(400_000)}`, () => res.destroy());
+    });
+    const gateway = await Gateway.start(t, { nodes: [node] });
+    const answer = await post(t, gateway, '/api/embed', { model: node.model, input: 'a' });
+    assert.equal(answer.status, 200);
+    assert.equal(answer.isComplete, false);
+});
+
 test('a pooled connection that the node closes on the next request is replaced at once', async (t) => {
     const seen = new Map(); /* requests by socket */
     const node = await FakeNode.start(t, (req, res) => {

@@ -66,6 +66,7 @@ static void each_outcome_is_retried_and_blamed_as_the_table_says(void **state)
         {CALL_STATUS_502_504, "status_502_504", CALL_BLAME_FAILURE, 0, 5},
         {CALL_CALLER_FAULT, "caller_fault", CALL_BLAME_NONE, 0, 0},
         {CALL_DEADLINE, "deadline", CALL_BLAME_LATENCY, 0, 0},
+        {CALL_HALF_ANSWER, "half_answer", CALL_BLAME_FAILURE, 0, 5},
         {CALL_BROKEN_ANSWER, "broken_answer", CALL_BLAME_FAILURE, 0, 0},
         {CALL_STALLED, "stalled", CALL_BLAME_LATENCY, 0, 0},
         {CALL_CANCELLED, "cancelled", CALL_BLAME_NONE, 0, 0},

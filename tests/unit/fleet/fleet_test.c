@@ -263,10 +263,7 @@ static void only_failures_of_the_node_eject(void **state)
         CALL_CALLER_FAULT, CALL_DEADLINE,         CALL_CANCELLED,
     };
     static const enum call_outcome failures[] = {
-        CALL_RESET,
-        CALL_STATUS_500,
-        CALL_STATUS_502_504,
-        CALL_BROKEN_ANSWER,
+        CALL_RESET, CALL_STATUS_500, CALL_STATUS_502_504, CALL_HALF_ANSWER, CALL_BROKEN_ANSWER,
     };
     struct fleet *f = *state;
 
