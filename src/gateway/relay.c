@@ -177,8 +177,8 @@ static bool take_fresh(struct exchange *ex, struct str *record)
     api_answer_init(&again, ex->route);
     api_answer_record(&again, ex->is_sse, *record);
     ex->judge.piece = again.piece;
-    if (again.state == API_ANSWER_COMPLETE && ex->route->family == API_OLLAMA)
-        ex->judge.usage = again.usage;
+    if (ex->judge.state == API_ANSWER_COMPLETE)
+        resume_correct_usage(ex, &ex->judge.usage);
     return true;
 }
 

@@ -110,6 +110,16 @@ static void begin_splice(struct exchange *ex)
     splice_init(&resume->splice, &ex->have,
                 resume->way == RESUME_AGAIN ? SPLICE_AGAIN : SPLICE_BEHIND, ex->route,
                 resume_route(ex), &past);
+    resume->splice.wants_usage = resume->rule.native.wants_usage;
+}
+
+static struct str target_of(const struct resume *resume)
+{
+    if (resume->way != RESUME_RENDERED)
+        return resume->target;
+    if (!resume->is_asking)
+        return api_route_get(ROUTE_GENERATE)->path;
+    return resume->rule.is_native ? resume->rule.native.route->path : resume->target;
 }
 
 /* The request for the way and the step that it is at. */
@@ -121,16 +131,14 @@ static int put_request(struct exchange *ex)
 
     buf_reset(&resume->body);
     if (resume->is_asking)
-        r = resume_put_question(body, &resume->body);
+        r = resume_put_question(&resume->rule, body, &resume->body);
     else
         r = resume_put(&resume->rule, resume->way, body, &ex->have, buf_str(&resume->prompt),
                        &resume->body);
     if (r < 0)
         return r;
     begin_splice(ex);
-    ex->request.target = resume->way == RESUME_RENDERED && !resume->is_asking
-                             ? api_route_get(ROUTE_GENERATE)->path
-                             : resume->target;
+    ex->request.target = target_of(resume);
     exchange_set_body(ex, buf_str(&resume->body));
     return 0;
 }
@@ -179,4 +187,12 @@ int resume_splice(struct exchange *ex, struct str *record)
     if (r == SPLICE_NOTHING)
         *record = STR_NULL;
     return r < 0 ? r : 0;
+}
+
+void resume_correct_usage(const struct exchange *ex, struct api_usage *usage)
+{
+    const struct api_usage *all = &ex->resume->splice.usage;
+
+    if (all->tokens_out > 0)
+        *usage = *all;
 }

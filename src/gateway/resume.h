@@ -42,3 +42,6 @@ const struct api_route *resume_route(const struct exchange *ex);
  * the node says something else; -ENOBUFS, -ENOMEM.
  */
 MUST_USE int resume_splice(struct exchange *ex, struct str *record);
+
+/* Behind the last record: what was counted, of the whole answer instead of this node's part. */
+void resume_correct_usage(const struct exchange *ex, struct api_usage *usage);

@@ -9,6 +9,7 @@ void delivered_init(struct delivered *d, size_t max_bytes)
         .content = BUF_INIT(max_bytes),
         .thinking = BUF_INIT(max_bytes),
         .ids = BUF_INIT(IDS_MAX),
+        .event = BUF_INIT(DELIVERED_EVENT_MAX),
         .is_unfit = max_bytes == 0,
     };
 }
@@ -18,6 +19,7 @@ void delivered_fini(struct delivered *d)
     buf_fini(&d->content);
     buf_fini(&d->thinking);
     buf_fini(&d->ids);
+    buf_fini(&d->event);
 }
 
 void delivered_add(struct delivered *d, const struct api_piece *piece, struct str record)
@@ -30,6 +32,8 @@ void delivered_add(struct delivered *d, const struct api_piece *piece, struct st
     /* A record with a text repeats ids that stood in those before it. */
     if (is_first || !has_text)
         ids_collect(&d->ids, record);
+    if (d->content.len == 0 && piece->content.raw.len > 0 && !str_starts(record, STR("{")))
+        (void)!buf_put(&d->event, record); /* without it there is one way less to go on */
     if (has_text)
         d->n_texts++;
     else

@@ -11,10 +11,13 @@
 #include "api/answer.h"
 #include "base/buf.h"
 
+#define DELIVERED_EVENT_MAX 4096
+
 struct delivered {
     struct buf content; /* decoded */
     struct buf thinking;
     struct buf ids;    /* resume/ids.h */
+    struct buf event;  /* the first one with a content: later ones are made after it */
     uint64_t n_texts;  /* records with a text: tokens, nearly always */
     uint64_t n_others; /* records without one */
     bool is_unfit;     /* longer than the maximum, or more than text: it cannot be continued */

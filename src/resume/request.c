@@ -182,6 +182,18 @@ static int find(struct str body, struct found *f)
     }
 }
 
+static void read_native(const struct api_route *route, struct str body, struct resume_rule *rule)
+{
+    struct json_token limit;
+
+    if (route->family != API_OPENAI || native_read(route, body, &rule->native) < 0)
+        return;
+    limit = (struct json_token){.type = JSON_NUMBER, .raw = rule->native.limit};
+    rule->is_native = true;
+    rule->has_limit =
+        limit.raw.len > 0 && json_to_u64(&limit, &rule->limit) == 0 && rule->limit > 0;
+}
+
 void resume_read(const struct api_route *route, struct str body, struct resume_rule *ret_rule)
 {
     struct found f;
@@ -190,8 +202,11 @@ void resume_read(const struct api_route *route, struct str body, struct resume_r
         f.rule.why_not = "its request is not understood";
     else if (route->work != API_INFERENCE)
         f.rule.why_not = "it is no generation";
+    read_native(route, body, &f.rule);
     f.rule.is_raw = f.rule.is_raw && route->id == ROUTE_GENERATE && f.has_prompt;
-    f.rule.is_rendered = !f.rule.is_raw && (route->id == ROUTE_GENERATE || route->id == ROUTE_CHAT);
+    f.rule.is_rendered =
+        f.rule.is_native ||
+        (!f.rule.is_raw && (route->id == ROUTE_GENERATE || route->id == ROUTE_CHAT));
     *ret_rule = f.rule;
 }
 
@@ -205,6 +220,8 @@ enum resume_way resume_choose(const struct resume_rule *rule, const struct deliv
         return RESUME_AGAIN;
     if (rule->is_raw)
         return RESUME_BEHIND;
+    if (rule->is_native && have->event.len == 0)
+        return RESUME_AGAIN;
     return rule->is_rendered && node->can_render ? RESUME_RENDERED : RESUME_AGAIN;
 }
 
@@ -219,10 +236,12 @@ static struct str place_at_end(struct str body)
     return str_make(value.s + value.len - 1, 0);
 }
 
-int resume_put_question(struct str body, struct buf *out)
+int resume_put_question(const struct resume_rule *rule, struct str body, struct buf *out)
 {
     struct json_edit e;
 
+    if (rule->is_native)
+        return native_put_question(&rule->native, out);
     json_edit_init(&e, body, out);
     /* Of two members with a name the last counts, as Go has it. */
     json_edit_replace(&e, place_at_end(body), STR(",\"_debug_render_only\":true,\"stream\":false"));
@@ -292,6 +311,9 @@ int resume_put(const struct resume_rule *rule, enum resume_way way, struct str b
 {
     struct found f;
 
+    if (way == RESUME_RENDERED && rule->is_native)
+        return native_put_rest(&rule->native, prompt, have,
+                               rule->has_limit ? rule->limit - have->n_texts : 0, out);
     (void)!find(body, &f); /* it was read before */
     f.rule = *rule;
     switch (way) {

@@ -12,8 +12,8 @@
  *             (resume/splice.h). Exact by comparison; where the request is not repeatable the node
  *             will hardly say the same again
  *   BEHIND    a raw generation, behind its prompt and the text so far
- *   RENDERED  the same for a chat or a templated prompt: the node is asked first what prompt it
- *             makes of the request
+ *   RENDERED  the same for a chat or a templated prompt, of /v1 too (resume/native.h): the node is
+ *             asked first what prompt it makes of the request
  *
  * The last two are for requests that are not repeatable, on a node with the same model. What is
  * more than text (tools, format, images, log probabilities, context) is never continued. Pure.
@@ -21,16 +21,19 @@
 
 #include "api/route.h"
 #include "base/buf.h"
+#include "resume/native.h"
 #include "resume/splice.h"
 
 /* Why an answer is not continued; NULL where it is: a text for logs and clients. */
 struct resume_rule {
     const char *why_not;
     bool is_raw;
-    bool is_rendered; /* of /api/generate or /api/chat, and not raw: its prompt can be asked for */
+    bool is_rendered;   /* and not raw: its prompt can be asked for */
     bool is_repeatable; /* temperature 0, or a seed: the same request has the same answer */
-    bool has_limit;     /* num_predict is set */
+    bool has_limit;     /* num_predict or max_tokens is set */
     uint64_t limit;
+    bool is_native; /* of /v1: what it says to Ollama in its own words is known */
+    struct native native;
 };
 
 /* What @body, a request of @route, allows. Never fails: what cannot be read is not continued. */
@@ -52,10 +55,10 @@ enum resume_way resume_choose(const struct resume_rule *rule, const struct deliv
                               const struct resume_node *node);
 
 /*
- * RENDERED: appends the question for the prompt, for the route of the request. Return: 0; -ENOBUFS,
- * -ENOMEM.
+ * RENDERED: appends the question for the prompt, for the route of the request, or that of its
+ * native form. Return: 0; -ENOBUFS, -ENOMEM.
  */
-MUST_USE int resume_put_question(struct str body, struct buf *out);
+MUST_USE int resume_put_question(const struct resume_rule *rule, struct str body, struct buf *out);
 
 /*
  * And appends the prompt in its answer, decoded. Return: 0; -EX_JSON_SYNTAX there is none;
@@ -65,7 +68,7 @@ MUST_USE int resume_read_prompt(struct str answer, struct buf *out);
 
 /**
  * resume_put() - the body of the attempt that goes on
- * @rule:    of resume_read() for @body, without why_not
+ * @rule:    of resume_read() for @body, which still stands there, without why_not
  * @body:    the client's request
  * @have:    what was delivered
  * @prompt:  RENDERED: the node's; the body is one of /api/generate then

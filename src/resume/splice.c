@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "json/edit.h"
 #include "json/reader.h"
+#include "resume/chunk.h"
 #include "resume/ids.h"
 
 #define RECORD_MAX (8 * 1024 * 1024)
@@ -15,7 +16,7 @@ void splice_init(struct splice *s, const struct delivered *have, enum splice_beg
     *s = (struct splice){
         .have = have,
         .begin = begin,
-        .is_converted = route != from,
+        .converted_to = route != from ? route : NULL,
         .has_counts = route->id == ROUTE_V1_MESSAGES || route->id == ROUTE_V1_RESPONSES,
         .past = *past,
         .content = {&have->content, have->content.len, 0},
@@ -185,6 +186,29 @@ static int convert(struct splice *s, const struct api_text *text, struct str *re
     return r;
 }
 
+/* The line of a generation as events of an OpenAI stream. */
+static int put_chunks(struct splice *s, const struct api_answer *a, struct str *record)
+{
+    struct str reason = str_search(*record, STR("\"done_reason\":\"length\"")) < record->len
+                            ? STR("length")
+                            : STR("stop");
+    struct chunk c;
+    int r = chunk_read(s->converted_to, buf_str(&s->have->event), &c);
+
+    if (a->piece.thinking.raw.len > 0)
+        return -EX_RESUME; /* it was told not to */
+    buf_reset(&s->text);
+    buf_reset(&s->converted);
+    if (r == 0)
+        r = api_text_decode(&a->piece.content, &s->text);
+    if (r == 0 && (s->text.len > 0 || a->state == API_ANSWER_OPEN))
+        r = chunk_put_text(&c, buf_str(&s->text), &s->converted);
+    if (r == 0 && a->state == API_ANSWER_COMPLETE)
+        r = chunk_put_end(&c, reason, s->wants_usage ? &s->usage : NULL, &s->converted);
+    *record = buf_str(&s->converted);
+    return r;
+}
+
 static int translate(struct splice *s, struct str *record)
 {
     int r;
@@ -205,6 +229,22 @@ static int adapt(struct splice *s, const struct api_answer *a, struct str *recor
     return r == 0 && s->ids.len > 0 ? translate(s, record) : r;
 }
 
+static bool to_events(const struct splice *s)
+{
+    return s->converted_to != NULL && s->converted_to->family == API_OPENAI;
+}
+
+static struct api_usage usage_of_all(const struct splice *s, const struct api_usage *told)
+{
+    struct api_usage usage = *told;
+
+    usage.tokens_in = number_of_all(s, STR("prompt_eval_count"), usage.tokens_in);
+    usage.tokens_out = number_of_all(s, STR("eval_count"), usage.tokens_out);
+    usage.total_ns = number_of_all(s, STR("total_duration"), usage.total_ns);
+    usage.eval_ns = number_of_all(s, STR("eval_duration"), usage.eval_ns);
+    return usage;
+}
+
 int splice_record(struct splice *s, const struct api_answer *a, struct str record,
                   struct str *ret_record)
 {
@@ -213,15 +253,19 @@ int splice_record(struct splice *s, const struct api_answer *a, struct str recor
     int r = 0;
 
     *ret_record = record;
-    if (a->state == API_ANSWER_ERROR)
-        return 0; /* an honest end, whatever came before */
+    if (a->state == API_ANSWER_ERROR) /* an honest end, whatever came before */
+        return to_events(s) ? -EX_RESUME : 0;
     if (!has_text || s->ids.len == 0)
         ids_collect(&s->ids, record);
     if (!has_text)
         r = splice_other(s, a);
     else if (!is_behind(s))
         r = splice_text(s, piece, ret_record);
-    if (r == 0 && s->is_converted)
+    if (r == 0 && a->state == API_ANSWER_COMPLETE)
+        s->usage = usage_of_all(s, &a->usage);
+    if (r == 0 && to_events(s))
+        return put_chunks(s, a, ret_record);
+    if (r == 0 && s->converted_to != NULL)
         r = convert(s, &piece->content, ret_record);
     return r == 0 ? adapt(s, a, ret_record) : r;
 }

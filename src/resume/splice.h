@@ -34,8 +34,10 @@ struct splice_text {
 struct splice {
     const struct delivered *have;
     enum splice_begin begin;
-    bool is_converted; /* the node answers /api/generate where the client asked /api/chat */
-    bool has_counts;   /* events without a text come in a fixed order: they are counted too */
+    const struct api_route *converted_to; /* the node answers /api/generate, this was asked for */
+    bool
+        wants_usage; /* set behind splice_init(): converted, the stream ends with what was counted */
+    bool has_counts; /* events without a text come in a fixed order: they are counted too */
     struct splice_past past;
     struct splice_text content;
     struct splice_text thinking;
@@ -47,12 +49,13 @@ struct splice {
     struct buf numbered;
     struct buf converted;
     struct buf translated;
+    struct api_usage usage; /* of the whole answer, behind its last record */
 };
 
 /*
  * @have stays in place until splice_fini(), and grows by what splice_record() passes on. @route: of
- * the client; @from: of the node's answer, another than @route only where that is /api/chat and
- * this /api/generate.
+ * the client; @from: of the node's answer, another than @route only where that is /api/chat,
+ * /v1/chat/completions or /v1/completions, and this /api/generate.
  */
 void splice_init(struct splice *s, const struct delivered *have, enum splice_begin begin,
                  const struct api_route *route, const struct api_route *from,

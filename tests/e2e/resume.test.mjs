@@ -90,6 +90,33 @@ for (const name of ['/api/generate', '/api/chat']) {
     });
 }
 
+for (const name of ['/v1/chat/completions', '/v1/completions']) {
+    test(`${name} on nodes that tell their prompts goes on behind its text, as the stream it was`, async (t) => {
+        const { sims, gateway } = await start(t, { n: 3, sim: { args: ['--ollama-version', '0.30.0'] } });
+        const body = { max_tokens: 30, stream_options: { include_usage: true }, stop: 'no such word' };
+        const whole = await ask(t, sims[2].port, name, { body });
+        const { answer, line } = await struck(t, gateway, sims, 'cut', name, { body });
+        assert.ok(line.resumes >= 1);
+        assert.equal(line.attempts, 1 + 2 * line.resumes, 'each node is asked for the prompt, and then for the rest');
+        assert.ok(answer.isComplete);
+        assert.equal(textOf(name, answer.text), textOf(name, whole.text));
+        assert.ok(answer.text.endsWith('data: [DONE]\n\n'));
+        checkIds(name, answer);
+        const shapeOf = (a) => APIS[name].records(a.text).map(({ id, created, usage, ...rest }) => rest);
+        assert.deepEqual(shapeOf(answer), shapeOf(whole));
+        const usage = (a) => APIS[name].records(a.text).at(-1).usage;
+        assert.equal(usage(answer).completion_tokens, usage(whole).completion_tokens);
+        assert.equal(line.tokens_out, 30);
+    });
+}
+
+test('what of /v1 cannot be said in the words of /api is asked again', async (t) => {
+    const { sims, gateway } = await start(t, { sim: { args: ['--ollama-version', '0.30.0'] } });
+    const { line } = await struck(t, gateway, sims, 'cut', '/v1/chat/completions', { body: { presence_penalty: 1 } });
+    assert.ok(line.resumes >= 1);
+    assert.equal(line.attempts, 1 + line.resumes);
+});
+
 test('a repeatable request is asked again, also where prompts are told', async (t) => {
     const { sims, gateway } = await start(t, { sim: { args: ['--ollama-version', '0.30.0'] } });
     const { line } = await struck(t, gateway, sims, 'cut', '/api/chat', { body: { options: { temperature: 0 } } });

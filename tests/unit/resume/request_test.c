@@ -168,10 +168,12 @@ static void a_body_goes_on_with_what_was_delivered(void **state)
 
 static void a_node_is_asked_for_its_prompt(void **state)
 {
+    const struct resume_rule none = {0};
     struct buf out = BUF_INIT(1024);
 
     (void)state;
-    assert_int_equal(resume_put_question(STR("{\"model\":\"m\",\"stream\":true}\n"), &out), 0);
+    assert_int_equal(resume_put_question(&none, STR("{\"model\":\"m\",\"stream\":true}\n"), &out),
+                     0);
     assert_true(str_eq(buf_str(&out), STR("{\"model\":\"m\",\"stream\":true,"
                                           "\"_debug_render_only\":true,\"stream\":false}\n")));
     buf_reset(&out);
