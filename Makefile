@@ -65,8 +65,9 @@ update-instructions: needs-check build/chasqui ## make this tree the baseline of
 fault: needs-check asan build/chasqui ## failing allocations, and sockets in every bad mood
 	tools/run-fault build/chasqui build-asan/chasqui
 
-soak: needs-check build/chasqui ## ten minutes of faults on five nodes, clients at both doors; SECONDS=600 SEED=1
+soak: needs-check build/chasqui ## ten minutes of faults on five nodes, clients at both doors, then a storm of kills; SECONDS=600 KILLS=1000 SEED=1
 	CHASQUI=build/chasqui CHASQUI_SOAK="$(or $(SECONDS),600)" CHASQUI_SEED="$(or $(SEED),1)" node --test --test-reporter=tap tests/e2e/chaos.test.mjs
+	CHASQUI=build/chasqui CHASQUI_KILLS="$(or $(KILLS),1000)" CHASQUI_SEED="$(or $(SEED),1)" node --test --test-reporter=tap tests/e2e/resume-storm.test.mjs
 
 check-real: needs-check build/chasqui ## the suite against a real Ollama
 	tools/run-real build/chasqui

@@ -25,5 +25,19 @@ export const APIS = {
     },
 };
 
+const WHOLE = {
+    '/api/generate': (r) => r.response, '/api/chat': (r) => r.message.content, '/v1/chat/completions': (r) => r.choices[0].message.content,
+    '/v1/completions': (r) => r.choices[0].text, '/v1/messages': (r) => r.content[0].text, '/v1/responses': (r) => r.output.at(-1).content[0].text,
+};
+
+/** The text of an answer that is not streamed; undefined when it is none. */
+export function textOfWhole(name, body) {
+    try {
+        return WHOLE[name.split(' ')[0]](JSON.parse(body));
+    } catch {
+        return undefined;
+    }
+}
+
 /** The text that the records of @body make together. */
 export const textOf = (name, body) => APIS[name].records(body).map((r) => APIS[name].text(r) ?? '').join('');
