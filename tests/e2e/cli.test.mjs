@@ -3,7 +3,8 @@
  * The client commands: the same over both doors of a gateway and to a node itself
  */
 import assert from 'node:assert/strict';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before } from 'node:test';
 import { CHASQUI, Gateway, ROOT, Sim, SIM_EMBED_MODEL, SIM_MODEL, freePort, spawnChasqui, temporaryDirectory } from '../lib/chasqui.mjs';
@@ -342,6 +343,55 @@ test('bash completes commands, options and models', async (t) => {
     assert.deepEqual(await complete('run', '--h'), ['--help', '--host']);
     assert.deepEqual(await complete('serve', '--conf'), ['--config']);
     assert.deepEqual(await complete('run', ''), [SIM_EMBED_MODEL, SIM_MODEL]);
+});
+
+/** What to put before PATH for the program to be called `chasqui`. */
+function pathWithProgram(t) {
+    const bin = temporaryDirectory(t);
+    symlinkSync(path.resolve(CHASQUI), path.join(bin, 'chasqui'));
+    return `${bin}:${process.env.PATH}`;
+}
+
+/** Runs @script in a shell that may not be there. */
+async function inShell(t, program, script, ...args) {
+    const env = { ...process.env, ...CLEAN, PATH: pathWithProgram(t), CHASQUI_HOST: doors.mcp };
+    const run = await ended(new Process(t, program, ['-c', script, ...args], { env }));
+    assert.deepEqual([run.code, run.err], [0, '']);
+    return run.out.split('\n');
+}
+
+const shellMissing = (name) => spawnSync(name, ['-c', 'true']).status !== 0 && `${name} is not installed: its completion is NOT tested`;
+
+test('fish completes commands, options and models', { skip: shellMissing('fish') }, async (t) => {
+    const source = path.join(ROOT, 'packaging/fish/chasqui.fish');
+    const complete = (line) => inShell(t, 'fish', `source "${source}"; complete -C "chasqui ${line}"`);
+    assert.deepEqual(await complete('pu'), ['pull\tfetch a model']);
+    assert.deepEqual(await complete('run --verb'), ['--verbose\tPrint timings to stderr']);
+    assert.deepEqual(await complete('serve --conf'), ['--config\tConfiguration file (YAML)']);
+    assert.match((await complete('sim --slo'))[0], /^--slots\trequests that a model works on at once/);
+    assert.deepEqual((await complete('run ')).sort(), [SIM_EMBED_MODEL, SIM_MODEL]);
+});
+
+/* A shell in a terminal of its own: each line and a Tab, then a key that shows what became of it. */
+const ZSH_TALK = `
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell "PS1='' PS2=''; fpath=($1 \$fpath); autoload -Uz compinit; compinit -D -u"
+zpty -w shell 'show() { print -r -- "<$BUFFER>"; BUFFER= }; zle -N show; bindkey "^X" show; print rea""dy'
+zpty -r shell line '*ready*'
+shift
+for word; do
+    zpty -w -n shell "chasqui $word"$'\t\x18'
+    zpty -r shell line '*<*>*'
+    print -r -- "\${\${line##*<}%>*}"
+done
+zpty -d shell`;
+
+test('zsh completes commands, options and models', { skip: shellMissing('zsh') }, async (t) => {
+    const lines = { pu: 'pull ', 'run --ho': 'run --host ', 'serve --conf': 'serve --config ', 'sim --slo': 'sim --slots ',
+        [`run ${SIM_EMBED_MODEL.slice(0, -3)}`]: `run ${SIM_EMBED_MODEL} ` };
+    const done = await inShell(t, 'zsh', ZSH_TALK, 'zsh', path.join(ROOT, 'packaging/zsh'), ...Object.keys(lines));
+    assert.deepEqual(done, Object.values(lines).map((line) => `chasqui ${line}`));
 });
 
 test('a word that is nearly one: did you mean', async (t) => {
