@@ -47,6 +47,8 @@ int cli_check(int argc, char **argv)
     struct buf errors = BUF_INIT(TEXT_MAX);
     int r;
 
+    if (cli_is_asked_for_options(argc, argv))
+        return EXIT_DONE; /* it has none */
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
         (void)printf("Usage: chasqui check FILE\n\nReads a configuration file as `chasqui serve "
                      "--config FILE` would, with its keys file,\nand tells all that is wrong with "

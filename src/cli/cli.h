@@ -8,6 +8,9 @@
  * is the name) and returns the exit code.
  */
 
+#include <stdbool.h>
+#include <string.h>
+
 enum {
     EXIT_DONE = 0,
     EXIT_FAILED = 1,
@@ -16,6 +19,17 @@ enum {
     EXIT_REFUSED = 4, /* by who is asked: no valid key, not allowed, too often */
     EXIT_INTERRUPTED = 130,
 };
+
+/*
+ * By this argument, alone, main.c asks every command for its options: entries of a manual page, on
+ * stdout.
+ */
+#define CLI_PRINT_OPTIONS "--print-options"
+
+static inline bool cli_is_asked_for_options(int argc, char *const *argv)
+{
+    return argc == 2 && strcmp(argv[1], CLI_PRINT_OPTIONS) == 0;
+}
 
 int cli_serve(int argc, char **argv);
 int cli_check(int argc, char **argv);

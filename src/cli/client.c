@@ -58,6 +58,18 @@ static const struct setting verbose_row = {.type = SETTING_BOOL,
                                            .flag = "--verbose",
                                            .text = "Print timings to stderr"};
 
+static const struct setting admin_row = {
+    .type = SETTING_STRING,
+    .offset = offsetof(struct cli_options, admin),
+    .def = CLI_DEFAULT_ADMIN,
+    .min = 1,
+    .max = 2048,
+    .flag = "--admin",
+    .arg = "URL",
+    .env = "CHASQUI_ADMIN",
+    .text = "The gateway's admin listener, which knows about its nodes",
+};
+
 /*
  * Failures
  */
@@ -387,18 +399,41 @@ static int close_output(struct cli_client *c, int code)
     return code == EXIT_DONE ? EXIT_FAILED : code;
 }
 
+int cli_print_options(const struct settings_room *rooms, size_t n_rooms)
+{
+    struct buf text = BUF_INIT(HELP_MAX);
+    int r = settings_flags_manual(rooms, n_rooms, &text);
+
+    if (r == 0)
+        (void)fwrite(text.data, 1, text.len, stdout);
+    buf_fini(&text);
+    return r == 0 ? EXIT_DONE : EXIT_FAILED;
+}
+
+int cli_print_common_options(void)
+{
+    const struct settings_room room = {"options of all client commands", option_rows,
+                                       ARRAY_LEN(option_rows), NULL};
+
+    return cli_print_options(&room, 1);
+}
+
 int cli_client_run(const struct cli_command *command, int argc, char **argv)
 {
     struct cli_client c = {.command = command, .lock = PTHREAD_MUTEX_INITIALIZER};
-    struct settings_room rooms[3];
+    struct settings_room rooms[4];
     size_t n_rooms = 0;
     struct settings settings;
     int code;
 
     if (command->own != NULL)
         rooms[n_rooms++] = *command->own;
+    if (command->has_admin)
+        rooms[n_rooms++] = (struct settings_room){"options", &admin_row, 1, &c.options};
     if (command->has_verbose)
         rooms[n_rooms++] = (struct settings_room){"options", &verbose_row, 1, &c.options};
+    if (cli_is_asked_for_options(argc, argv))
+        return cli_print_options(rooms, n_rooms);
     rooms[n_rooms++] = (struct settings_room){"options of all client commands", option_rows,
                                               ARRAY_LEN(option_rows), &c.options};
     if (settings_init(&settings, rooms, n_rooms) < 0)

@@ -36,6 +36,7 @@ enum cli_output {
 struct cli_options {
     char *host;
     char *key;
+    char *admin;     /* where a command has the flag */
     int output;      /* enum cli_output */
     bool is_verbose; /* where a command has the flag */
     bool help;
@@ -63,12 +64,19 @@ struct cli_command {
     size_t min_operands;
     size_t max_operands;
     bool has_verbose;
+    bool has_admin;
     const struct settings_room *own; /* flags of this command alone; NULL: none */
     int (*act)(struct cli_client *c);
 };
 
 /* A whole command. Return: the exit code. */
 int cli_client_run(const struct cli_command *command, int argc, char **argv);
+
+/* Flags as entries of a manual page, to stdout. Return: the exit code. */
+int cli_print_options(const struct settings_room *rooms, size_t n_rooms);
+
+/* Those that all client commands have. Return: the exit code. */
+int cli_print_common_options(void);
 
 /* Makes client and context, if there are none yet. Return: EXIT_DONE, else the failure is told. */
 MUST_USE int cli_connect(struct cli_client *c);

@@ -13,7 +13,6 @@
 
 struct doctor_options {
     char *http;
-    char *admin;
     char *config;
 };
 
@@ -26,15 +25,6 @@ static const struct setting rows[] = {
      .flag = "--http",
      .arg = "URL",
      .text = "The gateway's HTTP listener; --host is its MCP listener"},
-    {.type = SETTING_STRING,
-     .offset = offsetof(struct doctor_options, admin),
-     .def = CLI_DEFAULT_ADMIN,
-     .min = 1,
-     .max = 2048,
-     .flag = "--admin",
-     .arg = "URL",
-     .env = "CHASQUI_ADMIN",
-     .text = "The gateway's admin listener, which tells about nodes"},
     {.type = SETTING_STRING,
      .offset = offsetof(struct doctor_options, config),
      .flag = "--config",
@@ -174,7 +164,7 @@ static void look_at_nodes(struct exam *e, struct str answer)
                 break;
     if (rc <= 0)
         tell(e, false, "%s: the answer cannot be read. Is it a gateway's admin listener?",
-             e->options->admin);
+             e->c->options.admin);
     else if (e->do_versions_differ)
         tell(e, false, "the nodes' versions differ. Answers may too: bring all to one version");
     else if (e->version.len > 0)
@@ -205,7 +195,7 @@ static void look_at_descriptors(struct exam *e)
     chasqui_reply reply;
     uint64_t max;
 
-    if (ask(e, e->options->admin, "/metrics", "Is it a gateway's admin listener?", &reply)) {
+    if (ask(e, e->c->options.admin, "/metrics", "Is it a gateway's admin listener?", &reply)) {
         max = metric_of(cli_str(reply.body), STR("process_max_fds"));
         tell(e, max >= DESCRIPTORS_LOW, "descriptors: the gateway may have %" PRIu64 "%s", max,
              max >= DESCRIPTORS_LOW ? ""
@@ -231,9 +221,9 @@ static void look_at_admin(struct exam *e)
 {
     chasqui_reply reply;
 
-    if (ask(e, e->options->admin, "/admin/nodes",
+    if (ask(e, e->c->options.admin, "/admin/nodes",
             "Is it running there? --admin names the admin listener", &reply)) {
-        tell(e, true, "%s: admin listener", e->options->admin);
+        tell(e, true, "%s: admin listener", e->c->options.admin);
         look_at_nodes(e, cli_str(reply.body));
         look_at_descriptors(e);
     }
@@ -263,6 +253,7 @@ int cli_doctor(int argc, char **argv)
             "Looks at a gateway, its nodes and its descriptors: a line each, ok, or what to do.\n"
             "Exit code 1 when something is bad.\n",
         .own = &own,
+        .has_admin = true,
         .act = doctor,
     };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/cli.h"
+#include "cli/client.h"
 
 #include <signal.h>
 
@@ -42,6 +42,17 @@ static void print_help(FILE *out)
     (void)fprintf(out, "\n`chasqui COMMAND --help` tells the options of a command.\n");
 }
 
+static void print_manual_of(const struct command *command)
+{
+    char name[] = "";
+    char flag[] = CLI_PRINT_OPTIONS;
+    char *argv[] = {name, flag, NULL};
+
+    (void)printf(".TP\n.B %s\n%s\n.RS\n", command->name, command->text);
+    (void)command->run(2, argv);
+    (void)printf(".RE\n");
+}
+
 /* The manual page chasqui(1), in roff. */
 static void print_manual(void)
 {
@@ -53,7 +64,9 @@ static void print_manual(void)
                  ".B chasqui COMMAND \\-\\-help\ntells the options of a command.\n"
                  ".SH COMMANDS\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
-        (void)printf(".TP\n.B %s\n%s\n", commands[i].name, commands[i].text);
+        print_manual_of(&commands[i]);
+    (void)printf(".SH OPTIONS OF ALL CLIENT COMMANDS\n");
+    (void)cli_print_common_options();
     (void)printf(".SH EXIT STATUS\n"
                  "0 done, 1 failed, 2 usage, 3 unreachable, 4 refused, 130 interrupted.\n"
                  ".SH ENVIRONMENT\n"
@@ -83,9 +96,8 @@ static int refuse(struct str name)
 
 int cli_version(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
-    (void)printf("chasqui %s\n", CHASQUI_VERSION);
+    if (!cli_is_asked_for_options(argc, argv))
+        (void)printf("chasqui %s\n", CHASQUI_VERSION);
     return EXIT_DONE;
 }
 

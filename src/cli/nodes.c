@@ -7,22 +7,6 @@
 #include "cli/models.h"
 #include "json/writer.h"
 
-struct nodes_options {
-    char *admin;
-};
-
-static const struct setting rows[] = {
-    {.type = SETTING_STRING,
-     .offset = offsetof(struct nodes_options, admin),
-     .def = CLI_DEFAULT_ADMIN,
-     .min = 1,
-     .max = 2048,
-     .flag = "--admin",
-     .arg = "URL",
-     .env = "CHASQUI_ADMIN",
-     .text = "The gateway's admin listener, which is asked instead of --host"},
-};
-
 static int print_count(struct str node, struct str value, struct buf *cell)
 {
     struct json_reader r;
@@ -126,29 +110,24 @@ static int act(struct cli_client *c)
 
 static int nodes(struct cli_client *c)
 {
-    const struct nodes_options *o = c->command->own->target;
-
     free(c->options.host);
-    c->options.host = str_dup(str_of(o->admin));
-    if (c->options.host == NULL)
-        return cli_complain("out of memory");
+    c->options.host = c->options.admin;
+    c->options.admin = NULL;
     return act(c);
 }
 
+static const struct cli_command command = {
+    .synopsis = "nodes [drain NODE | undrain NODE] [OPTION]...",
+    .text = "Lists the nodes of a gateway: state and why, version, models, what they have "
+            "loaded, requests\nin flight, connections. With -o json all that is known.\n"
+            "drain: nothing new goes to NODE, what runs there goes on. undrain: it is in use "
+            "again.\n",
+    .max_operands = 2,
+    .has_admin = true,
+    .act = nodes,
+};
+
 int cli_nodes(int argc, char **argv)
 {
-    struct nodes_options options = {0};
-    const struct settings_room own = {"options", rows, ARRAY_LEN(rows), &options};
-    const struct cli_command command = {
-        .synopsis = "nodes [drain NODE | undrain NODE] [OPTION]...",
-        .text = "Lists the nodes of a gateway: state and why, version, models, what they have "
-                "loaded, requests\nin flight, connections. With -o json all that is known.\n"
-                "drain: nothing new goes to NODE, what runs there goes on. undrain: it is in use "
-                "again.\n",
-        .max_operands = 2,
-        .own = &own,
-        .act = nodes,
-    };
-
     return cli_client_run(&command, argc, argv);
 }

@@ -188,6 +188,11 @@ static int act(struct cli_config *c, int r)
     return code;
 }
 
+static int print_options(const struct settings *s, struct buf *out)
+{
+    return settings_flags_manual(s->rooms, s->n_rooms, out);
+}
+
 int cli_serve(int argc, char **argv)
 {
     struct cli_config *c = cli_config_new();
@@ -196,6 +201,11 @@ int cli_serve(int argc, char **argv)
 
     if (c == NULL)
         return EXIT_FAILED;
+    if (cli_is_asked_for_options(argc, argv)) {
+        r = print(c, print_options);
+        cli_config_free(c);
+        return r;
+    }
     command.argc = argc;
     command.argv = argv;
     r = cli_config_load(c, argc, argv, STR_NULL, &errors);

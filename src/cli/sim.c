@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/cli.h"
+#include "cli/client.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -152,6 +152,19 @@ static void print_help(void)
         "\nGET /sim/state tells what the node does, POST /sim/fault says what goes wrong next.\n");
 }
 
+static int print_options(void)
+{
+    struct setting rows[N_OPTIONS];
+    const struct settings_room room = {"sim", rows, N_OPTIONS, NULL};
+
+    for (size_t i = 0; i < N_OPTIONS; i++)
+        rows[i] = (struct setting){.flag = options[i].name,
+                                   .arg = options[i].value,
+                                   .def = options[i].standard,
+                                   .text = options[i].text};
+    return cli_print_options(&room, 1);
+}
+
 /* Return: -EINVAL. */
 static int refuse_option(struct str name)
 {
@@ -229,6 +242,8 @@ int cli_sim(int argc, char **argv)
     struct sim_settings settings = sim_settings_default;
     int r;
 
+    if (cli_is_asked_for_options(argc, argv))
+        return print_options();
     for (int i = 1; i < argc; i++) {
         if (str_eq(str_of(argv[i]), STR("--help")) || str_eq(str_of(argv[i]), STR("-h"))) {
             print_help();

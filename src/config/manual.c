@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The rows as a part of a manual page, in man's macros. */
+/* The rows as parts of manual pages, in man's macros: keys of the file, flags of a command. */
 
-#include "config/state.h"
 #include "config/value.h"
+#include "config/walk.h"
 
 /* A backslash and a hyphen would be taken for something else. */
 static int put_text(const char *text, struct buf *out)
@@ -60,35 +60,52 @@ static int print_entry(const char *before, const struct setting *row, struct buf
     return r < 0 ? r : buf_put(out, STR(".\n"));
 }
 
-static int print_setting(const struct setting *row, struct buf *out)
+static int print_heading(const char *room, bool is_first, struct buf *out)
 {
-    char before[128];
-    int r = print_entry("", row, out);
-
-    if (row->type != SETTING_OBJECTS)
-        return r;
-    (void)snprintf(before, sizeof(before), row->shape->map_key != NULL ? "%s.NAME." : "%s[].",
-                   row->key);
-    for (size_t i = 0; r == 0 && i < row->shape->n_rows; i++)
-        r = print_entry(before, &row->shape->rows[i], out);
-    return r;
+    (void)is_first;
+    return buf_printf(out, ".SS %s\n", room);
 }
 
 int settings_manual(const struct settings *s, struct buf *out)
 {
-    const struct settings_room *room = NULL;
+    static const struct walk_ops ops = {"manual", print_heading, print_entry};
+
+    return walk_keys(s, &ops, out);
+}
+
+static int print_flag(const struct setting *row, struct buf *out)
+{
+    int r = buf_put(out, STR(".TP\n.B "));
+
+    if (r == 0)
+        r = put_text(row->flag, out);
+    if (r == 0 && row->arg != NULL)
+        r = buf_put(out, STR(" \\fI"));
+    if (r == 0 && row->arg != NULL)
+        r = put_text(row->arg, out);
+    if (r == 0)
+        r = buf_put(out, row->arg != NULL ? STR("\\fR\n") : STR("\n"));
+    if (r == 0)
+        r = put_text(row->text, out);
+    if (r == 0 && row->def != NULL && row->def[0] != '\0') {
+        r = buf_put(out, STR(" ("));
+        if (r == 0)
+            r = put_text(row->def, out);
+        if (r == 0)
+            r = buf_put(out, STR(")"));
+    }
+    return r < 0 ? r : buf_put(out, STR(".\n"));
+}
+
+int settings_flags_manual(const struct settings_room *rooms, size_t n_rooms, struct buf *out)
+{
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < s->n_states; i++) {
-        const struct setting_state *state = &s->states[i];
-
-        if (state->row->key == NULL)
-            continue;
-        if (state->room != room)
-            r = buf_printf(out, ".SS %s\n", state->room->name);
-        room = state->room;
-        if (r == 0)
-            r = print_setting(state->row, out);
+    for (size_t i = 0; i < n_rooms; i++) {
+        for (size_t j = 0; r == 0 && j < rooms[i].n_rows; j++) {
+            if (rooms[i].rows[j].flag != NULL)
+                r = print_flag(&rooms[i].rows[j], out);
+        }
     }
     return r;
 }

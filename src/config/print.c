@@ -7,6 +7,7 @@
 #include "config/objects.h"
 #include "config/state.h"
 #include "config/value.h"
+#include "config/walk.h"
 
 #define HELP_COLUMN 30 /* where the text begins; a longer flag gets a line of its own */
 
@@ -272,7 +273,7 @@ int settings_help(const struct settings *s, struct buf *out)
 
         if (state->row->flag == NULL)
             continue;
-        if (state->room != room)
+        if (room == NULL || strcmp(state->room->name, room->name) != 0)
             r = PUT_TEXT(out, room != NULL ? "\n" : "", state->room->name, ":\n");
         room = state->room;
         if (r == 0)
@@ -329,42 +330,17 @@ static int print_reference_row(const char *before, const struct setting *row, st
     return r < 0 ? r : buf_put(out, STR(" |\n"));
 }
 
-static int print_reference_setting(const struct setting *row, struct buf *out)
-{
-    char before[128];
-    int r = print_reference_row("", row, out);
-
-    if (row->type != SETTING_OBJECTS)
-        return r;
-    (void)snprintf(before, sizeof(before), row->shape->map_key != NULL ? "%s.NAME." : "%s[].",
-                   row->key);
-    for (size_t i = 0; r == 0 && i < row->shape->n_rows; i++) {
-        const struct setting *field = &row->shape->rows[i];
-
-        if (row->shape->map_key == NULL || strcmp(field->key, row->shape->map_key) != 0)
-            r = print_reference_row(before, field, out);
-    }
-    return r;
-}
-
 static const char reference_head[] = "\n\n| key | flag | type | default | what it does |\n"
                                      "| --- | --- | --- | --- | --- |\n";
 
+static int print_reference_heading(const char *room, bool is_first, struct buf *out)
+{
+    return PUT_TEXT(out, is_first ? "" : "\n", "### ", room, reference_head);
+}
+
 int settings_reference(const struct settings *s, struct buf *out)
 {
-    const struct settings_room *room = NULL;
-    int r = 0;
+    static const struct walk_ops ops = {"reference", print_reference_heading, print_reference_row};
 
-    for (size_t i = 0; r == 0 && i < s->n_states; i++) {
-        const struct setting_state *state = &s->states[i];
-
-        if (state->row->key == NULL)
-            continue;
-        if (state->room != room)
-            r = PUT_TEXT(out, room != NULL ? "\n" : "", "### ", state->room->name, reference_head);
-        room = state->room;
-        if (r == 0)
-            r = print_reference_setting(state->row, out);
-    }
-    return r;
+    return walk_keys(s, &ops, out);
 }

@@ -244,6 +244,10 @@ MUST_USE int settings_schema(const struct settings *s, struct buf *out);
 /* The settings of a manual page: a subsection per room, an entry per key. */
 MUST_USE int settings_manual(const struct settings *s, struct buf *out);
 
+/* The flags of a command as entries of a manual page. Targets are not looked at. */
+MUST_USE int settings_flags_manual(const struct settings_room *rooms, size_t n_rooms,
+                                   struct buf *out);
+
 void strings_fini(struct strings *list);
 
 /* Appends a copy. Return: 0, -ENOMEM. */

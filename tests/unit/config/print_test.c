@@ -122,10 +122,40 @@ static void the_reference_has_every_key(void **state)
     fixture_fini(&f);
 }
 
+static void the_name_of_a_mapping_is_no_key_of_the_pages(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    fixture_init(&f);
+    assert_int_equal(settings_manual(&f.s, &f.out), 0);
+    assert_non_null(strstr(text_of(&f.out), ".B classes.NAME.timeout\n(duration; default 1s)\n"));
+    assert_null(strstr(text_of(&f.out), "classes.NAME.name"));
+    buf_reset(&f.out);
+    assert_int_equal(settings_reference(&f.s, &f.out), 0);
+    assert_null(strstr(text_of(&f.out), "classes.NAME.name"));
+    fixture_fini(&f);
+}
+
+static void the_manual_lists_flags_with_values_and_defaults(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    fixture_init(&f);
+    assert_int_equal(settings_flags_manual(f.s.rooms, f.s.n_rooms, &f.out), 0);
+    assert_non_null(
+        strstr(text_of(&f.out), ".TP\n.B \\-\\-allow\\-anonymous\nNo keys | none at all.\n"));
+    assert_null(strstr(text_of(&f.out), "classes"));
+    fixture_fini(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_effective_configuration_names_origins_and_masks_secrets),
+        cmocka_unit_test(the_name_of_a_mapping_is_no_key_of_the_pages),
+        cmocka_unit_test(the_manual_lists_flags_with_values_and_defaults),
         cmocka_unit_test(texts_are_quoted_when_they_must_be),
         cmocka_unit_test(help_lists_the_flags_by_room),
         cmocka_unit_test(the_reference_has_every_key),
