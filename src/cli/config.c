@@ -82,6 +82,8 @@ struct cli_config *cli_config_new(void)
                                          &c->base.upstream};
     c->rooms[4] =
         (struct settings_room){"models", model_rows, N_MODEL_ROWS, &c->base.gateway.models};
+    c->rooms[5] =
+        (struct settings_room){"resume", resume_rows, N_RESUME_ROWS, &c->base.gateway.resume};
     if (settings_init(&c->settings, c->rooms, ARRAY_LEN(c->rooms)) < 0) {
         free(c);
         return NULL;
@@ -182,6 +184,5 @@ int cli_config_load(struct cli_config *c, int argc, char **argv, struct str text
     c->base.gateway.is_mcp_default =
         settings_origin(&c->settings, "listen.mcp") == SETTING_FROM_DEFAULT;
     c->base.gateway.retry.max_retries = (unsigned)c->base.gateway.retry_max;
-    c->base.gateway.retry.max_resumes = (unsigned)c->base.gateway.resume_max;
     return r < 0 ? r : result;
 }

@@ -28,7 +28,7 @@ struct cli_config {
     struct gateway_config base;
     struct serve_settings own;
     struct settings settings;
-    struct settings_room rooms[5];
+    struct settings_room rooms[6];
 };
 
 static inline struct cli_config *cli_config_of(const struct gateway_config *base)

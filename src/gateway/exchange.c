@@ -503,6 +503,7 @@ static struct retry_answer ask_policy(struct exchange *ex, enum call_outcome out
     nsec_t now = time_now();
     enum fleet_other other =
         desk_look_for_other(&ex->worker->gateway->desk, &ex->ask, ex->grant.node, now);
+    struct retry_settings settings = ex->view->settings->retry;
     const struct retry_question question = {
         .outcome = outcome,
         .now = now,
@@ -513,7 +514,8 @@ static struct retry_answer ask_policy(struct exchange *ex, enum call_outcome out
         .can_resume = is_resume && resume_prepare(ex),
     };
 
-    return retry_decide(&ex->view->settings->retry, &ex->retry, &question, &ex->worker->rng);
+    settings.max_resumes = ex->max_resumes;
+    return retry_decide(&settings, &ex->retry, &question, &ex->worker->rng);
 }
 
 void exchange_failed(struct exchange *ex, enum call_outcome outcome)

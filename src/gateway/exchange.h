@@ -70,7 +70,8 @@ struct exchange {
     struct attempt_request request;
     size_t fields_len;  /* without that */
     bool is_resume_off; /* the client wants no resume */
-    bool wants_events;  /* the client wants events rather than NDJSON; the door makes them */
+    unsigned max_resumes;
+    bool wants_events; /* the client wants events rather than NDJSON; the door makes them */
     struct fleet_ask ask;
     struct str cookie;     /* the client's Cookie field, where cookies name sessions; else NULL */
     struct str set_cookie; /* what it is to get; empty: nothing */

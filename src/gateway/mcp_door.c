@@ -477,6 +477,8 @@ static void start_exchange(struct mcp_conn *c, struct mcp_call *call,
         exchange_refuse(q->exchange, hops < 0 ? REASON_bad_request : REASON_loop, NULL);
         return;
     }
+    q->exchange->is_resume_off =
+        str_eq_nocase(mcp_ext_metadata(message->ext, STR("resume")), STR("off"));
     r = put_fields(q->exchange, w->gateway, message->ext, hops);
     if (r == 0)
         r = hold_body(q, message->body);

@@ -22,10 +22,10 @@ struct resume {
 void resume_init(struct exchange *ex)
 {
     const struct gateway_settings *s = ex->view->settings;
-    bool is_kept = s->resume_mode == RESUME_EXACT && !ex->is_resume_off && ex->tl.is_stream &&
-                   ex->route->work == API_INFERENCE;
+    bool may_be = !ex->is_resume_off && ex->tl.is_stream && ex->route->work == API_INFERENCE;
 
-    delivered_init(&ex->have, is_kept ? s->resume_max_text_bytes : 0);
+    ex->max_resumes = may_be ? resume_settings_max(&s->resume, ex->ask.key, ex->tl.key) : 0;
+    delivered_init(&ex->have, ex->max_resumes > 0 ? s->resume.max_text_bytes : 0);
 }
 
 void resume_fini(struct exchange *ex)

@@ -18,12 +18,6 @@ static const struct setting_choice auto_or_none[] = {
     {NULL, 0},
 };
 
-static const struct setting_choice resume_modes[] = {
-    {"exact", RESUME_EXACT},
-    {"off", RESUME_OFF},
-    {NULL, 0},
-};
-
 const struct setting gateway_rows[N_GATEWAY_ROWS] = {
     {.key = "listen.http",
      .type = SETTING_STRINGS,
@@ -230,24 +224,4 @@ const struct setting gateway_rows[N_GATEWAY_ROWS] = {
      .def = "10%",
      .max = 1,
      .text = "Retries as a share of requests; ten in 10 s are always allowed"},
-    {.key = "resume.mode",
-     .type = SETTING_ENUM,
-     AT(resume_mode),
-     .def = "exact",
-     .choices = resume_modes,
-     .text = "Whether an answer that breaks is continued by another node: where that is exact, or "
-             "never"},
-    {.key = "resume.max",
-     .type = SETTING_U64,
-     AT(resume_max),
-     .def = "3",
-     .max = 7,
-     .text = "How often one answer is continued"},
-    {.key = "resume.max_text",
-     .type = SETTING_SIZE,
-     AT(resume_max_text_bytes),
-     .def = "1MiB",
-     .min = 1024,
-     .max = 67108864.0,
-     .text = "Text kept of an answer so that it can be continued; a longer one is not"},
 };

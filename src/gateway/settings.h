@@ -7,11 +7,7 @@
 #include "config/settings.h"
 #include "gateway/http_conn.h"
 #include "gateway/model_settings.h"
-
-enum resume_mode {
-    RESUME_OFF,
-    RESUME_EXACT,
-};
+#include "gateway/resume_settings.h"
 
 struct gateway_settings {
     struct strings listen;     /* HTTP */
@@ -36,11 +32,9 @@ struct gateway_settings {
     uint64_t retry_max;
     struct retry_settings retry; /* max_retries is retry_max */
     double retry_budget;
-    enum resume_mode resume_mode;
-    uint64_t resume_max;            /* retry.max_resumes */
-    uint64_t resume_max_text_bytes; /* of an answer that may be continued */
+    struct resume_settings resume;
     struct model_settings models;
 };
 
-#define N_GATEWAY_ROWS 31
+#define N_GATEWAY_ROWS 28
 extern const struct setting gateway_rows[N_GATEWAY_ROWS];

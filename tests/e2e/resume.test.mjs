@@ -3,7 +3,9 @@
  * A node dies in the middle of an answer: the reader sees a pause, not a cut; what cannot be continued ends honestly
  */
 import assert from 'node:assert/strict';
-import { Gateway, Sim, SIM_MODEL } from '../lib/chasqui.mjs';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { Gateway, Sim, SIM_MODEL, temporaryDirectory } from '../lib/chasqui.mjs';
 import { exchange, request } from '../lib/raw.mjs';
 import { test } from '../lib/test.mjs';
 import { APIS, textOf } from '../lib/text-apis.mjs';
@@ -208,4 +210,44 @@ test('with resume.mode off every answer that breaks ends with an error record', 
     const { line } = await struck(t, gateway, sims, 'cut', '/api/chat');
     assert.equal(line.resumes, 0);
     assert.equal(line.reason, 'node_reset');
+});
+
+test('a model has a rule of its own, in the place of the general one', async (t) => {
+    for (const [settings, resumes] of [[{ resume: 'off', resumeModels: { sim: { max: 1 } } }, 1], [{ resumeModels: { [SIM_MODEL]: 'off' } }, 0],
+                                       [{ resumeModels: { other: 'off' } }, 3]]) {
+        const { sims, gateway } = await start(t, { gateway: { settings } });
+        for (const sim of sims)
+            await sim.fault('cut', { after: 7, count: 100 });
+        const answer = await ask(t, gateway.port, '/api/chat');
+        assert.equal((await lineOf(gateway, answer)).resumes, resumes, JSON.stringify(settings));
+    }
+});
+
+test('the rule of a key only takes away', async (t) => {
+    const keysFile = path.join(temporaryDirectory(t), 'keys');
+    writeFileSync(keysFile, 'batch:batch-batch-batch-1:use\nreader:reader-reader-reader-1:use\nboss:boss-boss-boss-boss-1:admin\n', { mode: 0o600 });
+    const settings = { resumeMax: 2, resumeKeys: { batch: 'off', reader: { max: 7 } } };
+    const { sims, gateway } = await start(t, { gateway: { settings, keysFile, adminKey: 'boss-boss-boss-boss-1' } });
+    for (const sim of sims)
+        await sim.fault('cut', { after: 7, count: 100 });
+    for (const [key, resumes] of [['batch-batch-batch-1', 0], ['reader-reader-reader-1', 2]]) {
+        const answer = await ask(t, gateway.port, '/api/chat', { fields: { Authorization: `Bearer ${key}` } });
+        assert.equal((await lineOf(gateway, answer)).resumes, resumes, key);
+    }
+});
+
+test('a caller over MCP may want no resume', async (t) => {
+    const { sims, gateway } = await start(t);
+    for (const sim of sims)
+        await sim.fault('cut', { after: 7, count: 1 });
+    const one = await connect({ port: gateway.mcpPort });
+    t.after(() => one.close());
+    await one.ready;
+    const body = JSON.stringify({ model: SIM_MODEL, messages: [{ role: 'user', content: PROMPT }] });
+    const call = one.call('ollama.chat', body, { codec: 1, metadata: [['resume', 'off']] });
+    await assert.rejects((async () => {
+        for await (const chunk of call.chunks)
+            assert.ok(chunk);
+        await call.response;
+    })());
 });

@@ -43,6 +43,8 @@ const SETTINGS = {
     retryBudget: ['retry', 'budget'],
     resume: ['resume', 'mode'],
     resumeMax: ['resume', 'max'],
+    resumeModels: ['resume', 'models'],
+    resumeKeys: ['resume', 'keys'],
     allowAnonymous: ['allow_anonymous'],
     nodes: ['nodes'],
     aliases: ['models', 'aliases'],
