@@ -142,6 +142,11 @@ static void print_node(struct gateway *g, uint16_t index, struct json_writer *w)
     json_double(w, (double)(time_now() - node->since) / 1e9, 1);
     json_key(w, "version");
     json_str(w, str_of(node->version));
+    json_key(w, "clock_ahead_ms");
+    if (node->has_clock)
+        json_i64(w, node->clock_ms);
+    else
+        json_null(w);
     json_key(w, "models");
     print_models(g, index, /* is_loaded= */ false, w);
     json_key(w, "loaded");

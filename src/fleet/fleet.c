@@ -435,6 +435,8 @@ enum fleet_news fleet_apply(struct fleet *f, uint16_t index, struct fleet_report
     swap_models(&node->models, &report->models);
     swap_models(&node->resident, &report->resident);
     node->loaded_bytes = report->loaded_bytes;
+    node->has_clock = report->has_clock;
+    node->clock_ms = report->clock_ms;
     (void)snprintf(node->version, sizeof(node->version), "%s", report->version);
     node->can_render =
         strcmp(node->url.scheme, "http") == 0 && strverscmp(node->version, "0.30") >= 0;

@@ -63,7 +63,9 @@ struct fleet_node {
     struct models models;   /* of /api/tags; kept while it is down */
     struct models resident; /* of /api/ps, and what has answered since */
     uint64_t loaded_bytes;  /* that models of /api/ps take */
-    bool can_render;        /* it tells the prompt it makes of a request (0.30 on) */
+    bool has_clock;         /* it tells the time: clock_ms is how far it is ahead of ours */
+    int64_t clock_ms;
+    bool can_render; /* it tells the prompt it makes of a request (0.30 on) */
     /* SLOTS_AUTO, or so many; an mcp:// node has SLOTS_ANY instead of auto */
     uint32_t slots_setting;
     struct slots_table slots;
@@ -128,6 +130,8 @@ struct fleet_report {
     struct models listed;   /* of /api/ps */
     struct models resident; /* of these, the ones that are loaded for certain */
     uint64_t loaded_bytes;  /* of the listed ones together */
+    bool has_clock;         /* as in struct fleet_node */
+    int64_t clock_ms;
     enum fleet_proof proof;
 };
 

@@ -5,6 +5,7 @@
 
 #include "api/merge.h"
 #include "base/err.h"
+#include "http/date.h"
 #include "json/writer.h"
 
 #define ANSWER_MAX    (16 * 1024 * 1024)
@@ -255,9 +256,23 @@ static void on_end(struct attempt *a)
     ask_next(p);
 }
 
+/* The Date of the answer is cut to seconds: on average the half of one is missing. */
+static void read_clock(struct fleet_report *report, struct str date)
+{
+    int64_t seconds;
+
+    if (http_date_parse(date, &seconds) < 0)
+        return;
+    report->has_clock = true;
+    report->clock_ms = seconds * 1000 + 500 - time_wall() / NSEC_PER_MSEC;
+}
+
 static void on_head(struct attempt *a, const struct h1_head *head)
 {
-    container_of(a, struct probe, attempt)->status = head->status;
+    struct probe *p = container_of(a, struct probe, attempt);
+
+    p->status = head->status;
+    read_clock(&p->report, h1_field_get(head, STR("date")));
 }
 
 static void on_bytes(struct attempt *a, struct str bytes)

@@ -416,6 +416,8 @@ static void copy_node(const struct fleet_node *n, struct desk_node *ret_node)
         .n_models = n->models.n_models,
         .n_resident = n->resident.n_models,
         .since = n->since,
+        .has_clock = n->has_clock,
+        .clock_ms = n->clock_ms,
     };
     (void)snprintf(ret_node->name, sizeof(ret_node->name), "%s", n->name_text);
     (void)snprintf(ret_node->version, sizeof(ret_node->version), "%s", n->version);

@@ -66,6 +66,8 @@ struct desk_node {
     size_t n_models;
     size_t n_resident;
     nsec_t since;
+    bool has_clock; /* as in struct fleet_node */
+    int64_t clock_ms;
     char version[64];
     char why[192];
 };
