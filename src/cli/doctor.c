@@ -3,12 +3,16 @@
 
 #include <inttypes.h>
 
+#include "base/err.h"
 #include "cli/config.h"
 #include "cli/json.h"
+#include "json/writer.h"
 
 #define PATIENCE_MS     5000
 #define VERSION_MAX     ((size_t)256)
 #define TEXT_MAX        ((size_t)64 * 1024)
+#define JSON_MAX        ((size_t)4 * 1024 * 1024)
+#define CLOCK_OFF_MS    5000 /* a Date tells seconds, and an answer may be late */
 #define DESCRIPTORS_LOW 4096 /* a request needs two, and there may be thousands */
 
 struct doctor_options {
@@ -36,16 +40,36 @@ struct exam {
     const struct cli_client *c;
     const struct doctor_options *options;
     size_t n_bad;
-    struct buf version; /* of the first node that has one */
+    struct json_writer *json; /* with -o json: the lines go here, to be printed at the end */
+    struct buf version;       /* of the first node that has one */
     bool do_versions_differ;
+    size_t n_clocks; /* that are right */
 };
 
 static void tell(struct exam *e, bool is_good, const char *format, ...) PRINTF(3, 4);
 
+static void put_line(bool is_good, const char *text)
+{
+    struct buf line = BUF_INIT(TEXT_MAX);
+
+    if (buf_printf(&line, "%-4s %s\n", is_good ? "ok" : "BAD", text) == 0)
+        cli_put_text(stdout, buf_str(&line));
+    buf_fini(&line);
+}
+
+static void put_json(struct json_writer *w, bool is_good, const char *text)
+{
+    json_begin_object(w);
+    json_key(w, "ok");
+    json_bool(w, is_good);
+    json_key(w, "text");
+    json_str(w, str_of(text));
+    json_end(w);
+}
+
 /* A line: what is so, and when it is bad, what to do. */
 static void tell(struct exam *e, bool is_good, const char *format, ...)
 {
-    struct buf line = BUF_INIT(TEXT_MAX);
     char text[2048];
     va_list args;
 
@@ -53,9 +77,10 @@ static void tell(struct exam *e, bool is_good, const char *format, ...)
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     e->n_bad += !is_good;
-    if (buf_printf(&line, "%-4s %s\n", is_good ? "ok" : "BAD", text) == 0)
-        cli_put_text(stdout, buf_str(&line));
-    buf_fini(&line);
+    if (e->json != NULL)
+        put_json(e->json, is_good, text);
+    else
+        put_line(is_good, text);
 }
 
 /* Return: whether there is an answer; else it is told why. */
@@ -117,6 +142,24 @@ static const char *advice_for(struct str state)
     return "On that machine: OLLAMA_HOST=0.0.0.0 ollama serve";
 }
 
+/* Nodes that tell no time (a gateway over MCP) have null. */
+static void look_at_clock(struct exam *e, struct str node, struct str name)
+{
+    struct str ahead = cli_json_member(node, STR("clock_ahead_ms"));
+    bool is_behind = ahead.len > 0 && ahead.s[0] == '-';
+    uint64_t ms;
+
+    if (str_to_u64(str_from(ahead, is_behind ? 1 : 0), &ms) < 0)
+        return;
+    if (ms <= CLOCK_OFF_MS)
+        e->n_clocks++;
+    else
+        tell(e, false,
+             "node " STR_FMT ": its clock is %" PRIu64 " s %s the gateway's. Logs and times of "
+             "expiry will not match: on both machines, timedatectl set-ntp true",
+             STR_ARG(name), ms / 1000, is_behind ? "behind" : "ahead of");
+}
+
 /* Return: 0, <0. */
 static int look_at_node(struct exam *e, struct str node)
 {
@@ -146,6 +189,8 @@ static int look_at_node(struct exam *e, struct str node)
         tell(e, false, "node " STR_FMT " " STR_FMT ": " STR_FMT ": " STR_FMT ". %s",
              STR_ARG(all[NAME]), STR_ARG(all[URL]), STR_ARG(all[STATE]), STR_ARG(all[WHY]),
              advice_for(all[STATE]));
+    if (r == 0)
+        look_at_clock(e, node, all[NAME]);
     compare_version(e, all[VERSION]);
     for (size_t i = 0; i < N_MEMBERS; i++)
         buf_fini(&texts[i]);
@@ -169,6 +214,8 @@ static void look_at_nodes(struct exam *e, struct str answer)
         tell(e, false, "the nodes' versions differ. Answers may too: bring all to one version");
     else if (e->version.len > 0)
         tell(e, true, "the nodes' versions are the same");
+    if (e->n_clocks > 0)
+        tell(e, true, "clocks: %zu within %d s of the gateway's", e->n_clocks, CLOCK_OFF_MS / 1000);
 }
 
 /*
@@ -230,16 +277,53 @@ static void look_at_admin(struct exam *e)
     chasqui_reply_free(&reply);
 }
 
+static void examine(struct exam *e)
+{
+    look_at_door(e, "gateway over HTTP", e->options->http);
+    look_at_door(e, "gateway over MCP", e->c->options.host);
+    look_at_admin(e);
+    if (e->options->config[0] != '\0')
+        look_at_config(e);
+}
+
+/* {"checks":[{"ok":true,"text":"..."},...],"bad":0}. Return: 0, <0. */
+static int examine_to_json(struct exam *e)
+{
+    struct buf out = BUF_INIT(JSON_MAX);
+    struct json_writer w;
+    int r;
+
+    json_writer_init(&w, &out);
+    e->json = &w;
+    json_begin_object(&w);
+    json_key(&w, "checks");
+    json_begin_array(&w);
+    examine(e);
+    json_end(&w);
+    json_key(&w, "bad");
+    json_u64(&w, e->n_bad);
+    json_end(&w);
+    r = json_writer_result(&w);
+    if (r == 0)
+        r = buf_put_char(&out, '\n');
+    if (r == 0)
+        (void)fwrite(out.data, 1, out.len, stdout);
+    buf_fini(&out);
+    return r;
+}
+
 static int doctor(struct cli_client *c)
 {
     struct exam e = {.c = c, .options = c->command->own->target, .version = BUF_INIT(VERSION_MAX)};
+    int r = 0;
 
-    look_at_door(&e, "gateway over HTTP", e.options->http);
-    look_at_door(&e, "gateway over MCP", c->options.host);
-    look_at_admin(&e);
-    if (e.options->config[0] != '\0')
-        look_at_config(&e);
+    if (c->options.output == CLI_JSON)
+        r = examine_to_json(&e);
+    else
+        examine(&e);
     buf_fini(&e.version);
+    if (r < 0)
+        return cli_complain("the result: %s", err_text(r));
     return e.n_bad == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
@@ -249,9 +333,10 @@ int cli_doctor(int argc, char **argv)
     const struct settings_room own = {"options", rows, ARRAY_LEN(rows), &options};
     const struct cli_command command = {
         .synopsis = "doctor [OPTION]...",
-        .text =
-            "Looks at a gateway, its nodes and its descriptors: a line each, ok, or what to do.\n"
-            "Exit code 1 when something is bad.\n",
+        .text = "Looks at a gateway, its nodes, their clocks and its descriptors: a line each, ok, "
+                "or what "
+                "to do.\n"
+                "Exit code 1 when something is bad.\n",
         .own = &own,
         .has_admin = true,
         .act = doctor,

@@ -71,7 +71,8 @@ test('doctor: all is well, code 0', async (t) => {
     const run = await doctor(t, own, '--config', file);
     assert.deepEqual(badLines(run), []);
     assert.equal(run.code, 0, run.out.join('\n'));
-    assert.equal(run.out.length, 7);
+    assert.equal(run.out.length, 8);
+    assert.ok(run.out.includes('ok   clocks: 1 within 5 s of the gateway\'s'));
     assert.ok(run.out.includes(`ok   node ${sim.address} ${sim.url}: up, version 0.11.4`));
 });
 
@@ -83,6 +84,22 @@ test('doctor: what is down, and what to do', async (t) => {
     const alone = await doctor(t);
     assert.equal(alone.code, 1);
     assert.equal(badLines(alone).length, 3);
+});
+
+test('doctor: a node whose clock is off, and by how much', async (t) => {
+    const node = await FakeNode.start(t, undefined, { clockAheadMs: -3600_500 });
+    const run = await doctor(t, await Gateway.start(t, { nodes: [node] }));
+    assert.equal(run.code, 1);
+    assert.match(badLines(run).join('\n'), /^BAD  node .*: its clock is (3599|36\d\d) s behind the gateway's\. .*timedatectl/);
+});
+
+test('doctor -o json has the same lines', async (t) => {
+    const run = await doctor(t, gateway, '-o', 'json');
+    assert.equal(run.code, 1);
+    const { checks, bad } = JSON.parse(run.out.join(''));
+    const lines = (await doctor(t, gateway)).out;
+    assert.deepEqual(checks.map(({ ok, text }) => `${ok ? 'ok  ' : 'BAD '} ${text}`), lines);
+    assert.equal(bad, 1);
 });
 
 test('doctor: versions that differ, few descriptors, a file that is not valid', async (t) => {

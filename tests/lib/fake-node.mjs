@@ -21,10 +21,11 @@ function tags(model) {
 
 export class FakeNode {
     /** @handler: (request with .text, response, nth) for everything but probes. */
-    static async start(owner, handler = FakeNode.answerDone, { model = 'fake:latest', isLoaded = false } = {}) {
+    static async start(owner, handler = FakeNode.answerDone, { model = 'fake:latest', isLoaded = false, clockAheadMs = 0 } = {}) {
         const node = new FakeNode();
         node.model = model;
         node.isLoaded = isLoaded;
+        node.clockAheadMs = clockAheadMs;
         node.requests = []; /* {method, url, headers, rawHeaders, text, socket} */
         node.server = createServer((req, res) => node.#serve(req, res, handler));
         node.server.keepAliveTimeout = 0;
@@ -49,6 +50,7 @@ export class FakeNode {
     }
 
     async #serve(req, res, handler) {
+        res.setHeader('Date', new Date(Date.now() + this.clockAheadMs).toUTCString());
         const isListing = req.url === '/api/tags' || (req.url === '/api/ps' && this.isLoaded);
         const probe = isListing ? tags(this.model) : PROBES[req.url];
         if (probe !== undefined) {
