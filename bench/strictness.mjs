@@ -330,6 +330,8 @@ configurations of \`bench/peers/\` and their own defaults of strictness, Node.js
 The yardstick is the strict reading: refuse what RFC 9112 calls invalid or ambiguous. A number is how many cases went
 otherwise. It does not say "vulnerable": RFC 9112 allows leniency in places, a lenient reader that frames the message
 anew does no harm by that alone, and some cases are limits, which differ by choice.
+The verdicts are ours and Chasqui is tested against them, so its column is 0 by construction: it says that nothing
+slipped, not that the corpus is whole. The other columns are the news.
 
 ## Requests
 
