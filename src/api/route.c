@@ -66,10 +66,14 @@ const struct api_route *api_route_get(enum api_route_id id)
     return &routes[id];
 }
 
-/* One segment and nothing encoded in it, so that no two spellings mean the same. */
+/*
+ * One segment and nothing encoded in it, so that no two spellings mean the same; and no segment that
+ * somebody on the way to the node resolves to another path.
+ */
 static bool is_arg(struct str arg)
 {
-    return arg.len > 0 && str_find(arg, '/') == arg.len && str_find(arg, '%') == arg.len;
+    return arg.len > 0 && str_find(arg, '/') == arg.len && str_find(arg, '%') == arg.len &&
+           !str_eq(arg, STR(".")) && !str_eq(arg, STR(".."));
 }
 
 static bool matches(const struct api_route *route, struct str path)

@@ -40,6 +40,8 @@ static void a_route_with_one_segment_more_is_found_by_any_one(void **state)
         {"/v1/models/llama3.2:3b", ROUTE_V1_MODEL, "llama3.2:3b"},
         {"/v1/models/a/b", N_ROUTES, ""},
         {"/v1/models/a%2Fb", N_ROUTES, ""},
+        {"/v1/models/.", N_ROUTES, ""},
+        {"/api/blobs/..", N_ROUTES, ""},
         {"/api/blobs/sha256:00", ROUTE_BLOB, "sha256:00"},
         {"/api/blobs/", N_ROUTES, ""},
         {"/api/blobs", N_ROUTES, ""},
