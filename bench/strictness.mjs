@@ -94,7 +94,8 @@ async function startNode() {
 
 function config(name, port) {
     const text = readFileSync(path.join(ROOT, 'bench/peers', name), 'utf8')
-        .replaceAll('@PORT@', port).replaceAll('@NODE@', node.port).replaceAll('@WORK@', work).replaceAll('@BUFFERING@', 'off');
+        .replaceAll('@PORT@', port).replaceAll('@NODE@', node.port).replaceAll('@WORK@', work).replaceAll('@BUFFERING@', 'off')
+        .replaceAll('@OPTION@', '').replaceAll('@LOG@', name === 'nginx.conf' ? 'off' : '');
     const file = path.join(work, name);
     writeFileSync(file, text);
     return file;

@@ -2,7 +2,7 @@
 """What HAProxy and nginx can do as well: small requests and token streams."""
 from suite.plan import SECONDS, work
 from suite.process import have, load, stop_all
-from suite.servers import STREAMS, backend, gateway, haproxy, nginx, sim
+from suite.servers import NO_DELAY, STREAMS, backend, gateway, haproxy, nginx, sim
 from suite.tables import compare
 
 
@@ -15,7 +15,8 @@ def streams_at(interval):
         contestants[name] = lambda: load("stream_load", mode, port, pids, SECONDS, STREAMS)
 
     if have("HAProxy", "haproxy"):
-        add("HAProxy", "http", *haproxy(node))
+        add("HAProxy", "http", *haproxy(node, option=NO_DELAY))
+        add("HAProxy, holding tokens back", "http", *haproxy(node))
     if have("nginx", "nginx"):
         add("nginx", "http", *nginx(node, "off"))
     add("gateway, HTTP", "http", http, pid)

@@ -69,9 +69,14 @@ def configured(name, **values):
     return str(path)
 
 
-def haproxy(node, log=""):
+# HAProxy sends what is not the end of an answer with MSG_MORE, so the kernel holds a token back for up to 200 ms. For
+# answers that trickle and are read at once its manual has this.
+NO_DELAY = "option http-no-delay"
+
+
+def haproxy(node, log="", option=""):
     port = free_port()
-    _, process = start(0, ["haproxy", "-db", "-f", configured("haproxy.cfg", port=port, node=node, log=log)], port)
+    _, process = start(0, ["haproxy", "-db", "-f", configured("haproxy.cfg", port=port, node=node, log=log, option=option)], port)
     return port, str(process.pid)
 
 
