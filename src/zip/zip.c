@@ -173,6 +173,15 @@ static int zstd_grow(struct zip *z, struct str body, uint32_t raw_len)
                : -EPROTO;
 }
 
+/* One member is over. Return: 0 @u->is_whole, or the next one can be read; -EPROTO. */
+static int end_member(z_stream *stream, struct zip_unpacking *u)
+{
+    u->is_whole = u->rest.len == 0;
+    if (u->is_whole)
+        return 0;
+    return ++u->n_members < ZIP_MEMBERS_MAX && inflateReset(stream) == Z_OK ? 0 : -EPROTO;
+}
+
 /* Fills z->grown; @u->is_whole: that was the last of it. */
 static int gzip_unpack(struct zip *z, struct zip_unpacking *u)
 {
@@ -186,10 +195,11 @@ static int gzip_unpack(struct zip *z, struct zip_unpacking *u)
     r = inflate(stream, Z_NO_FLUSH);
     u->rest = str_from(u->rest, u->rest.len - stream->avail_in);
     z->grown.len = ZIP_PIECE - stream->avail_out;
-    u->is_whole = r == Z_STREAM_END;
     if (r == Z_MEM_ERROR)
         return -ENOMEM;
-    return u->is_whole || (r == Z_OK && stream->avail_out == 0) ? 0 : -EPROTO;
+    if (r == Z_STREAM_END)
+        return end_member(stream, u);
+    return r == Z_OK && stream->avail_out == 0 ? 0 : -EPROTO;
 }
 
 static int zstd_unpack(struct zip *z, struct zip_unpacking *u)

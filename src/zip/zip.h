@@ -24,6 +24,8 @@ enum zip_algorithm {
 #define ZIP_RATIO_MAX  256                /* of raw to compressed length ... */
 #define ZIP_PIECE      (64u * 1024)       /* of a message whose length is not known */
 #define ZIP_RATIO_FREE (64u * 1024)       /* ... of raw messages that are longer */
+/* of a message whose length is not known: one for each 16 KiB of the longest body */
+#define ZIP_MEMBERS_MAX 4096
 
 enum {
     ZIP_KEEP = 1, /* it would be hardly shorter: send it as it is */
@@ -35,7 +37,8 @@ struct zip_unpacking {
     enum zip_algorithm algorithm;
     struct str rest; /* not read yet */
     size_t body_len;
-    size_t raw_len; /* so far */
+    size_t raw_len;     /* so far */
+    unsigned n_members; /* of gzip, that are over */
     bool is_whole;
 };
 
@@ -69,7 +72,8 @@ MUST_USE int zip_grow(struct zip *z, enum zip_algorithm algorithm, struct str bo
 
 /**
  * zip_unpack_begin() - inflate a message whose length is not known, a piece at a time
- * @body:  all of it; one gzip member or zstd frame; must stay until ZIP_END
+ * @body:  all of it; must stay until ZIP_END: one zstd frame, or gzip members, one behind the other,
+ *         which are one message (RFC 1952, 2.2)
  *
  * The caller bounds the whole, the ratio and the window are bounded here. Until ZIP_END or an
  * error no other function of @z is called. Return: as zip_grow().

@@ -198,6 +198,65 @@ static void pieces_of_what_is_cut_longer_or_garbled_end_in_an_error(void **state
         -EPROTO);
 }
 
+/* Puts @n gzip members of @raw, one behind the other. Return: the length of one. */
+static size_t put_members(struct zip *z, struct str raw, size_t n, struct buf *out)
+{
+    struct str small;
+
+    assert_int_equal(zip_shrink(z, ZIP_GZIP, raw, &small), 0);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(buf_put(out, small), 0);
+    return small.len;
+}
+
+static void gzip_members_behind_one_another_are_one_message(void **state)
+{
+    struct buf body = BUF_INIT(1 << 20);
+    struct str raw = text_make(ZIP_PIECE + 1 + ZIP_MIN);
+    struct str half = str_head(raw, ZIP_PIECE + 1);
+    struct str small;
+    size_t first;
+
+    first = put_members(*state, half, 1, &body);
+    assert_int_equal(zip_shrink(*state, ZIP_GZIP, str_from(raw, half.len), &small), 0);
+    assert_int_equal(buf_put(&body, small), 0);
+    assert_int_equal(unpack(*state, ZIP_GZIP, buf_str(&body), raw), ZIP_END);
+    for (size_t len = first + 1; len < body.len; len++)
+        assert_int_equal(unpack(*state, ZIP_GZIP, str_head(buf_str(&body), len), raw), -EPROTO);
+    buf_fini(&body);
+}
+
+static void zstd_frames_behind_one_another_are_refused(void **state)
+{
+    struct buf body = BUF_INIT(1 << 20);
+    struct str raw = text_make(5000);
+    struct str small;
+
+    assert_int_equal(zip_shrink(*state, ZIP_ZSTD, raw, &small), 0);
+    assert_int_equal(buf_put(&body, small), 0);
+    assert_int_equal(buf_put(&body, small), 0);
+    assert_int_equal(unpack(*state, ZIP_ZSTD, buf_str(&body), raw), -EPROTO);
+    buf_fini(&body);
+}
+
+static void more_gzip_members_than_the_maximum_are_refused(void **state)
+{
+    struct buf body = BUF_INIT(16 << 20);
+    struct str raw = text_make(ZIP_MIN);
+    struct str piece;
+    size_t one = put_members(*state, raw, ZIP_MEMBERS_MAX + 1, &body);
+    int r = zip_unpack_begin(*state, ZIP_GZIP, str_head(buf_str(&body), body.len - one));
+
+    while (r == 0)
+        r = zip_unpack_next(*state, &piece);
+    assert_int_equal(r, ZIP_END);
+    r = zip_unpack_begin(*state, ZIP_GZIP, buf_str(&body));
+    while (r == 0)
+        r = zip_unpack_next(*state, &piece);
+    assert_int_equal(r, -EPROTO);
+    buf_fini(&body);
+}
+
 /* Eight blocks of 128 KiB of one byte each, in 4 bytes each (RFC 8878, 3.1.1.2.2). */
 static void pieces_stop_at_a_ratio_that_no_honest_message_has(void **state)
 {
@@ -260,6 +319,9 @@ int main(void)
         TEST(the_longest_message_is_a_bound),
         TEST(a_message_of_unknown_length_comes_in_pieces),
         TEST(pieces_of_what_is_cut_longer_or_garbled_end_in_an_error),
+        TEST(gzip_members_behind_one_another_are_one_message),
+        TEST(zstd_frames_behind_one_another_are_refused),
+        TEST(more_gzip_members_than_the_maximum_are_refused),
         TEST(pieces_stop_at_a_ratio_that_no_honest_message_has),
     };
 
