@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 
-#define SPARES_MAX 64
+#define SPARES_MAX 256
 
 static struct net_held *held_get(struct net_loop *loop)
 {
