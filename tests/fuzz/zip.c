@@ -5,8 +5,9 @@
  *
  * Input: a byte of options, two of a length, then a message. It is inflated, at once and a piece at
  * a time, or is raw and goes there and back. Claims: both ways of inflating see the same message, or
- * none, but that several gzip members are one a piece at a time, and none at once; a length that is not told exactly is refused; what is shrunk is shorter and grows back; a
- * struct zip is as good as new after an error.
+ * none, but that several gzip members are one message a piece at a time and none at once, and that
+ * libzstd takes some frames of nothing only a piece at a time; a length that is not told exactly is
+ * refused; what is shrunk is shorter and grows back; a struct zip is as good as new after an error.
  */
 
 #include <errno.h>
@@ -63,7 +64,10 @@ static void inflate_both(struct zip *z, enum zip_algorithm algorithm, struct str
         FUZZ_CHECK(is_one && grown.len == told && unpacked == 0 && str_eq(grown, buf_str(&whole)));
     if (unpacked == 0 && whole.len <= LONGEST) {
         r = zip_grow(z, algorithm, body, (uint32_t)whole.len, &grown);
-        FUZZ_CHECK(is_one ? r == 0 && str_eq(grown, buf_str(&whole)) : r == -EPROTO);
+        if (!is_one || (r < 0 && algorithm == ZIP_ZSTD && whole.len == 0))
+            FUZZ_CHECK(r == -EPROTO);
+        else
+            FUZZ_CHECK(r == 0 && str_eq(grown, buf_str(&whole)));
         FUZZ_CHECK(zip_grow(z, algorithm, body, (uint32_t)whole.len + 1, &grown) < 0);
     }
     buf_fini(&whole);
