@@ -63,6 +63,21 @@ static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf)
     *buf = uv_buf_init(s->loop->read_buf, NET_READ_BUF_BYTES);
 }
 
+/*
+ * libuv takes a hang-up right behind the last bytes for the peer's end, but a reset is one, too. Then
+ * the socket still has the error. Return: 0 it was an end; <0 why not.
+ */
+static int why_hung_up(const struct net_stream *s)
+{
+    uv_os_fd_t fd;
+    int err = 0;
+    socklen_t len = sizeof(err);
+
+    if (uv_fileno(&s->uv.handle, &fd) == 0)
+        (void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
+    return -err;
+}
+
 static void on_uv_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct net_stream *s = container_of(stream, struct net_stream, uv.stream);
@@ -79,7 +94,9 @@ static void on_uv_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         return;
     }
     net_stream_read_stop(s);
-    if (n == UV_EOF) {
+    if (n == UV_EOF)
+        n = why_hung_up(s);
+    if (n == 0) {
         s->is_eof = true;
         s->ops->on_eof(s);
     } else {

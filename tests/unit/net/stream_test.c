@@ -321,6 +321,23 @@ static void a_reset_is_an_error_for_the_peer(void **state)
     assert_false(p->server.is_eof);
 }
 
+/* Both are there when the loop looks. */
+static void a_reset_right_behind_bytes_is_an_error_and_no_end(void **state)
+{
+    struct pair *p = *state;
+    const struct str bytes = str_make("\0\0\0\0\1\0\0\0", 8);
+
+    connect_pair(p);
+    assert_int_equal(net_stream_write(&p->client.stream, &bytes, 1), 0);
+    net_stream_reset(&p->client.stream);
+    TURN_UNTIL(p, p->client.is_closed);
+    net_stream_read_start(&p->server.stream);
+    TURN_UNTIL(p, p->server.err != 0 || p->server.is_eof);
+    assert_false(p->server.is_eof);
+    assert_int_equal(p->server.err, -ECONNRESET);
+    assert_int_equal(p->server.n_read, bytes.len);
+}
+
 static void a_write_to_a_peer_that_has_gone_is_told_also_without_reading(void **state)
 {
     struct pair *p = *state;
@@ -435,6 +452,7 @@ int main(void)
         TEST(a_stream_may_be_closed_in_its_callback),
         TEST(closing_twice_is_closing_once),
         TEST(a_reset_is_an_error_for_the_peer),
+        TEST(a_reset_right_behind_bytes_is_an_error_and_no_end),
         TEST(a_write_to_a_peer_that_has_gone_is_told_also_without_reading),
         TEST(a_refused_connection_is_told_later_not_at_once),
         TEST(a_name_is_tried_address_by_address),
