@@ -116,7 +116,7 @@ struct retry_answer retry_decide(const struct retry_settings *settings, struct r
 
     if (rule->is_elsewhere && !question->has_other)
         return no;
-    if (rule->is_resume && (!question->can_resume || n_resumes(state) >= settings->max_resumes))
+    if (rule->is_resume && (!question->can_resume || n_resumes(state) >= question->max_resumes))
         return no;
     if (!rule->is_retried || !is_in_time(question, 0))
         return no;

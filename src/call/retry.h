@@ -57,7 +57,6 @@ const struct call_rule *call_rule_get(enum call_outcome outcome);
 
 struct retry_settings {
     unsigned max_retries; /* 5 */
-    unsigned max_resumes; /* 3; of them, those that continue an answer */
     nsec_t base_delay_ns; /* 100 ms */
     nsec_t max_delay_ns;  /* 2 s */
     double jitter;        /* 0.5: the delay is multiplied with U(1 - jitter, 1 + jitter) */
@@ -81,6 +80,7 @@ struct retry_question {
     bool has_other;        /* there is another candidate node */
     bool is_other_idle;    /* and one has nothing in flight */
     bool can_resume;       /* the answer can be continued */
+    unsigned max_resumes;  /* how often one is, of the retries */
 };
 
 enum retry_verdict {

@@ -503,7 +503,6 @@ static struct retry_answer ask_policy(struct exchange *ex, enum call_outcome out
     nsec_t now = time_now();
     enum fleet_other other =
         desk_look_for_other(&ex->worker->gateway->desk, &ex->ask, ex->grant.node, now);
-    struct retry_settings settings = ex->view->settings->retry;
     const struct retry_question question = {
         .outcome = outcome,
         .now = now,
@@ -512,10 +511,10 @@ static struct retry_answer ask_policy(struct exchange *ex, enum call_outcome out
         .has_other = other != FLEET_ALONE,
         .is_other_idle = other == FLEET_OTHER_IDLE,
         .can_resume = is_resume && resume_prepare(ex),
+        .max_resumes = ex->max_resumes,
     };
 
-    settings.max_resumes = ex->max_resumes;
-    return retry_decide(&settings, &ex->retry, &question, &ex->worker->rng);
+    return retry_decide(&ex->view->settings->retry, &ex->retry, &question, &ex->worker->rng);
 }
 
 void exchange_failed(struct exchange *ex, enum call_outcome outcome)

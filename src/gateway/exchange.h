@@ -70,7 +70,7 @@ struct exchange {
     struct attempt_request request;
     size_t fields_len;  /* without that */
     bool is_resume_off; /* the client wants no resume */
-    unsigned max_resumes;
+    unsigned max_resumes; /* how often its answer may be continued */
     bool wants_events; /* the client wants events rather than NDJSON; the door makes them */
     struct fleet_ask ask;
     struct str cookie;     /* the client's Cookie field, where cookies name sessions; else NULL */

@@ -15,7 +15,6 @@
 
 static const struct retry_settings defaults = {
     .max_retries = 5,
-    .max_resumes = 3,
     .base_delay_ns = 100 * MS,
     .max_delay_ns = 2000 * MS,
     .jitter = 0.5,
@@ -24,7 +23,6 @@ static const struct retry_settings defaults = {
 /* The defaults without chance: delays are exact. */
 static const struct retry_settings exact = {
     .max_retries = 5,
-    .max_resumes = 3,
     .base_delay_ns = 100 * MS,
     .max_delay_ns = 2000 * MS,
 };
@@ -37,6 +35,7 @@ static struct retry_question question_of(enum call_outcome outcome)
         .deadline = NSEC_NEVER,
         .retry_after_ns = -1,
         .has_other = true,
+        .max_resumes = 3,
     };
 }
 
