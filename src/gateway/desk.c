@@ -334,8 +334,8 @@ void desk_report(struct desk *d, uint16_t node, struct fleet_report *report,
     lock(d);
     tell(d, fleet_apply(&d->fleet, node, report, now), node, ret_news);
     (void)fleet_settle(&d->fleet, now);
-    dispatch_serve_all(&d->fleet, &d->queue, now,
-                       &called); /* also those that an ejection kept waiting, which is over */
+    /* also those that an ejection kept waiting, which is over */
+    dispatch_serve_all(&d->fleet, &d->queue, now, &called);
     unlock_and_call(d, &called);
 }
 

@@ -35,9 +35,8 @@ struct splice {
     const struct delivered *have;
     enum splice_begin begin;
     const struct api_route *converted_to; /* the node answers /api/generate, this was asked for */
-    bool
-        wants_usage; /* set behind splice_init(): converted, the stream ends with what was counted */
-    bool has_counts; /* events without a text come in a fixed order: they are counted too */
+    bool wants_usage; /* set behind splice_init(): converted, what was counted is told at the end */
+    bool has_counts;  /* events without a text come in a fixed order: they are counted too */
     struct splice_past past;
     struct splice_text content;
     struct splice_text thinking;
