@@ -7,7 +7,7 @@ static const struct setting_choice switches[] = {
     {"push", 0}, {"me", 1}, {"signout", 2}, {"experimental", 3}, {NULL, 0},
 };
 
-static const char *check_name(struct str value)
+const char *model_settings_check_name(struct str value)
 {
     struct model_key key;
 
@@ -19,13 +19,13 @@ static const struct setting alias_rows[] = {
      .type = SETTING_STRING,
      .offset = offsetof(struct model_alias, name),
      .is_required = true,
-     .check = check_name,
+     .check = model_settings_check_name,
      .text = "What clients ask for"},
     {.key = "model",
      .type = SETTING_STRING,
      .offset = offsetof(struct model_alias, model),
      .is_required = true,
-     .check = check_name,
+     .check = model_settings_check_name,
      .text = "What nodes are asked for then"},
 };
 

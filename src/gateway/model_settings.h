@@ -21,6 +21,9 @@ struct model_settings {
 #define N_MODEL_ROWS 3
 extern const struct setting model_rows[N_MODEL_ROWS];
 
+/* A check of settings (config/settings.h): NULL for a model's name, else what is wrong. */
+const char *model_settings_check_name(struct str value);
+
 /* What the words mean; names lie in @s. */
 struct placement model_settings_placement(const struct model_settings *s);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/resume_settings.h"
 
+#include "gateway/model_settings.h"
+
 #define AT(field) .offset = offsetof(struct resume_settings, field)
 
 static const struct setting_choice modes[] = {
@@ -8,13 +10,6 @@ static const struct setting_choice modes[] = {
     {"off", RESUME_OFF},
     {NULL, 0},
 };
-
-static const char *check_model(struct str value)
-{
-    struct model_key key;
-
-    return model_key_parse(value, &key) == 0 ? NULL : "is not a model's name";
-}
 
 #define NAME(text_, check_) \
     { \
@@ -32,7 +27,8 @@ static const char *check_model(struct str value)
         .def = "3", .max = RESUME_MAX, .text = "As `resume.max`" \
     }
 
-static const struct setting model_rows_of_one[] = {NAME("The model", check_model), MODE, MAX};
+static const struct setting model_rows_of_one[] = {NAME("The model", model_settings_check_name),
+                                                   MODE, MAX};
 static const struct setting key_rows_of_one[] = {NAME("The key's name", NULL), MODE, MAX};
 
 static const struct setting_shape model_shape = {
