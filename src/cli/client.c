@@ -87,6 +87,17 @@ void cli_put_text(FILE *out, struct str text)
     }
 }
 
+int cli_put_json(const struct json_writer *w)
+{
+    int r = json_writer_result(w);
+
+    if (r == 0)
+        r = buf_put_char(w->out, '\n');
+    if (r == 0)
+        (void)fwrite(w->out->data, 1, w->out->len, stdout);
+    return r;
+}
+
 int cli_complain(const char *format, ...)
 {
     va_list args;

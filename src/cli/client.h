@@ -21,6 +21,7 @@
 
 #include "cli/cli.h"
 #include "config/settings.h"
+#include "json/writer.h"
 
 #define CLI_DEFAULT_HOST  "mcp://127.0.0.1:11436"
 #define CLI_DEFAULT_HTTP  "http://127.0.0.1:11435"
@@ -114,6 +115,9 @@ bool cli_flush(struct cli_client *c);
 
 /* Writes text that somebody else wrote: control characters do not reach a terminal. */
 void cli_put_text(FILE *out, struct str text);
+
+/* Writes the JSON text that @w has made, as a line on stdout. Return: 0; <0, nothing is written. */
+MUST_USE int cli_put_json(const struct json_writer *w);
 
 static inline struct str cli_str(chasqui_bytes b)
 {

@@ -6,7 +6,6 @@
 #include "base/err.h"
 #include "cli/config.h"
 #include "cli/json.h"
-#include "json/writer.h"
 
 #define PATIENCE_MS     5000
 #define VERSION_MAX     ((size_t)256)
@@ -303,11 +302,7 @@ static int examine_to_json(struct exam *e)
     json_key(&w, "bad");
     json_u64(&w, e->n_bad);
     json_end(&w);
-    r = json_writer_result(&w);
-    if (r == 0)
-        r = buf_put_char(&out, '\n');
-    if (r == 0)
-        (void)fwrite(out.data, 1, out.len, stdout);
+    r = cli_put_json(&w);
     buf_fini(&out);
     return r;
 }
@@ -334,8 +329,7 @@ int cli_doctor(int argc, char **argv)
     const struct cli_command command = {
         .synopsis = "doctor [OPTION]...",
         .text = "Looks at a gateway, its nodes, their clocks and its descriptors: a line each, ok, "
-                "or what "
-                "to do.\n"
+                "or what to do.\n"
                 "Exit code 1 when something is bad.\n",
         .own = &own,
         .has_admin = true,

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/client.h"
-#include "json/writer.h"
 
 static int print_json(struct str text)
 {
@@ -13,11 +12,7 @@ static int print_json(struct str text)
     json_key(&w, "echo");
     json_str(&w, text);
     json_end(&w);
-    r = json_writer_result(&w);
-    if (r == 0)
-        r = buf_put_char(&out, '\n');
-    if (r == 0)
-        (void)fwrite(out.data, 1, out.len, stdout);
+    r = cli_put_json(&w);
     buf_fini(&out);
     return r;
 }

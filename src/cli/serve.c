@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/cli.h"
+#include "cli/client.h"
 
 #include <errno.h>
 
@@ -188,11 +188,6 @@ static int act(struct cli_config *c, int r)
     return code;
 }
 
-static int print_options(const struct settings *s, struct buf *out)
-{
-    return settings_flags_manual(s->rooms, s->n_rooms, out);
-}
-
 int cli_serve(int argc, char **argv)
 {
     struct cli_config *c = cli_config_new();
@@ -202,7 +197,7 @@ int cli_serve(int argc, char **argv)
     if (c == NULL)
         return EXIT_FAILED;
     if (cli_is_asked_for_options(argc, argv)) {
-        r = print(c, print_options);
+        r = cli_print_options(c->settings.rooms, c->settings.n_rooms);
         cli_config_free(c);
         return r;
     }
