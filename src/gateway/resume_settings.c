@@ -67,7 +67,8 @@ const struct setting resume_rows[N_RESUME_ROWS] = {
      .def = "1MiB",
      .min = 1024,
      .max = 67108864.0,
-     .text = "Text kept of an answer so that it can be continued; a longer one is not"},
+     .text = "Text kept of an answer, and as much of its thinking, so that it can be continued; a "
+             "longer one is not"},
     {.key = "resume.models",
      .type = SETTING_OBJECTS,
      AT(models),
