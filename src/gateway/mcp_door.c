@@ -338,7 +338,7 @@ static bool is_field_value(struct str bytes)
     return true;
 }
 
-/* The head that a node gets. */
+/* The head that a node gets, and what else the extensions say of the call. */
 static int put_fields(struct exchange *ex, const struct gateway *g, const struct mcp_ext *ext,
                       int hops)
 {
@@ -370,6 +370,7 @@ static int put_fields(struct exchange *ex, const struct gateway *g, const struct
     }
     ex->request.session = arena_dup(&ex->arena, ext->session);
     ex->request.hops = (unsigned)hops;
+    ex->is_resume_off = str_eq_nocase(mcp_ext_metadata(ext, STR("resume")), STR("off"));
     buf_fini(&fields);
     return r;
 }
@@ -477,8 +478,6 @@ static void start_exchange(struct mcp_conn *c, struct mcp_call *call,
         exchange_refuse(q->exchange, hops < 0 ? REASON_bad_request : REASON_loop, NULL);
         return;
     }
-    q->exchange->is_resume_off =
-        str_eq_nocase(mcp_ext_metadata(message->ext, STR("resume")), STR("off"));
     r = put_fields(q->exchange, w->gateway, message->ext, hops);
     if (r == 0)
         r = hold_body(q, message->body);
