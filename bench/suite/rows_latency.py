@@ -60,6 +60,7 @@ def p99():
             stop_all()
             return {"p99": f"{name} failed: {runs[0]['failed']}"}
     limits = {name: statistics.median(r["requests_per_s"] for r in runs if "failed" not in r) for name, runs in most.items()}
+
     def runs_at(rate):
         return {name: lambda port=port: load(port, *small, "--rate", rate, "--connections", 1024, "--warmup", "500ms",
                                              "--duration", f"{2 * SECONDS}s") for name, port in ports.items()}
